@@ -1,0 +1,1 @@
+"""Data at rest: documents, shards, manifests and ledgers. The only room that touches storage."""

@@ -1,0 +1,64 @@
+"""The layout of a run: where each stage's files stand below the run's URI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lc_data.corpus import storage
+from lc_data.corpus.manifest import Manifest, read_manifest
+
+STAGES = ("ingest", "filter", "dedupe", "bucket", "balance", "pack")
+"""The stages of the pipeline, in the order in which documents go through them."""
+
+STEPS = (*STAGES, "pretrain", "sft", "evaluate", "report")
+"""Everything that a run can go through; the later ones where its recipe has their section."""
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The folder of one stage. Names of files are relative to it, as in its manifest."""
+
+    uri: str
+
+    def file(self, name: str) -> str:
+        """The URI of a file that a manifest names."""
+        return storage.join(self.uri, name)
+
+    @property
+    def manifest_uri(self) -> str:
+        """Where the manifest is published."""
+        return self.file("manifest.json")
+
+    @property
+    def tasks_uri(self) -> str:
+        """Records of finished tasks while the stage runs."""
+        return self.file("tasks")
+
+    @property
+    def work_uri(self) -> str:
+        """What one phase leaves for the next; removed when the stage is done."""
+        return self.file("work")
+
+    def manifest(self) -> Manifest:
+        """The published manifest; raises ``ManifestError`` when there is none."""
+        return read_manifest(self.manifest_uri)
+
+    def is_published(self) -> bool:
+        """Whether a manifest stands here."""
+        return storage.exists(self.manifest_uri)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run of one recipe, by path or URI."""
+
+    uri: str
+
+    def stage(self, name: str) -> StageFolder:
+        """The folder of a stage, or of another part of the run (report, pretrain, ...)."""
+        return StageFolder(storage.join(self.uri, name))
+
+    @property
+    def recipe_uri(self) -> str:
+        """The resolved recipe that the run was made from."""
+        return storage.join(self.uri, "recipe.yaml")

@@ -1,0 +1,76 @@
+"""The whole recipe: one file, one pipeline, from sources to evaluation."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from lc_data.recipe.dedupe import DedupeSection
+from lc_data.recipe.engine import EngineSection
+from lc_data.recipe.errors import nearest
+from lc_data.recipe.filtering import FilterSection
+from lc_data.recipe.mixture import MixtureSection
+from lc_data.recipe.packing import PackSection
+from lc_data.recipe.section import Section
+from lc_data.recipe.sources import IngestSection, Source
+from lc_data.recipe.tokens import BucketSection, TokenizerSection
+from lc_data.recipe.training import EvaluationSection, PretrainSection, SftSection
+
+
+class Recipe(Section):
+    """What the user asks for, validated as a whole before any work starts."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Names the run: outputs go to ``runs/<name>`` unless told otherwise."""
+    description: str = ""
+    variables: dict[str, str | None] = Field(default_factory=dict)
+    """Values for ``${name}`` anywhere in the recipe; a null one must be given with ``-o variables.name=value``."""
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    sources: tuple[Source, ...] = Field(min_length=1)
+    ingest: IngestSection = IngestSection()
+    filter: FilterSection = FilterSection()
+    dedupe: DedupeSection = DedupeSection()
+    tokenizer: TokenizerSection
+    bucket: BucketSection = BucketSection()
+    mixture: MixtureSection = MixtureSection()
+    sft_mixture: MixtureSection = MixtureSection()
+    """The mixture of the dialogue domains."""
+    pack: PackSection = PackSection()
+    pretrain: PretrainSection | None = None
+    sft: SftSection | None = None
+    evaluation: EvaluationSection = EvaluationSection()
+    engine: EngineSection = EngineSection()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Recipe:
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"sources: the name {twice[0]!r} is used more than once; give each source its own")
+        return self
+
+    @model_validator(mode="after")
+    def _domains_have_one_purpose(self) -> Recipe:
+        for domain in sorted({source.domain for source in self.sources}):
+            purposes = {source.purpose for source in self.sources if source.domain == domain}
+            if len(purposes) > 1:
+                raise ValueError(
+                    f"sources: domain {domain!r} holds dialogues and plain documents; give dialogues their own"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_name_known_domains(self) -> Recipe:
+        if any(getattr(getattr(source, "fields", None), "domain", None) for source in self.sources):
+            return self  # records name their own domains: known only after ingest, checked by balance
+        for key, mixture, purpose in (("mixture", self.mixture, "pretrain"), ("sft_mixture", self.sft_mixture, "sft")):
+            known = {source.domain for source in self.sources if source.purpose == purpose}
+            for domain in mixture.weights or {}:
+                if domain not in known:
+                    raise ValueError(
+                        f"{key}.weights: no {purpose} source has the domain {domain!r}{nearest(domain, known)}"
+                    )
+        return self
+
+    def domains(self, purpose: str) -> list[str]:
+        """The domains that sources declare for ``pretrain`` or ``sft``, sorted."""
+        return sorted({source.domain for source in self.sources if source.purpose == purpose})

@@ -1,0 +1,193 @@
+"""Where documents come from: one section per kind of source.
+
+Whatever the kind, a source has a name, a domain and a purpose. The domain is what the mixture weighs; the purpose says
+whether its documents are for pretraining or are dialogues for SFT.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lc_data.recipe.section import Section
+
+
+class FieldNames(Section):
+    """Which field of a record holds what. A field that a record lacks is null; a missing text is quarantined."""
+
+    text: str = "text"
+    id: str | None = "id"
+    """Absent in a record: the id is made of the source's name and the record's address."""
+    domain: str | None = None
+    """Per-record domain; the source's ``domain`` is used where a record has none."""
+    license: str | None = "license"
+    language: str | None = None
+    source: str | None = None
+    """Per-record provenance; by default the file's path and the record's address."""
+    metadata: tuple[str, ...] = ()
+    """Further fields to keep, as JSON."""
+
+
+class SourceBase(Section):
+    """What every source has."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Unique in the recipe; the prefix of made-up ids."""
+    domain: str = Field(min_length=1)
+    """What the mixture weighs."""
+    license: str | None = None
+    """Licence of the documents that do not state their own."""
+    language: str | None = None
+    """Language of the documents, where it is known."""
+    max_bytes: int | None = Field(default=None, gt=0)
+    """Read at most so many bytes of this source (of stored files, in path order): for trials."""
+    max_document_bytes: int = Field(default=256 << 20, gt=0)
+    """A document larger than this is quarantined: it bounds the memory of a worker."""
+
+    @property
+    def purpose(self) -> str:
+        """``pretrain``, or ``sft`` for dialogues."""
+        return "pretrain"
+
+
+class PathSource(SourceBase):
+    """A source that is read from files."""
+
+    paths: tuple[str, ...] = Field(min_length=1)
+    """Files, folders or globs, local or as URIs that fsspec knows (s3://, gs://, hf://, memory://)."""
+
+
+class JsonlSource(PathSource):
+    """JSON Lines: plain, .gz or .zst. Plain files are split by bytes."""
+
+    kind: Literal["jsonl"]
+    fields: FieldNames = FieldNames()
+
+
+class ParquetSource(PathSource):
+    """Parquet, split by row groups."""
+
+    kind: Literal["parquet"]
+    fields: FieldNames = FieldNames()
+
+
+class ArrowSource(PathSource):
+    """Arrow IPC files and streams, and Feather."""
+
+    kind: Literal["arrow"]
+    fields: FieldNames = FieldNames()
+
+
+class TextSource(PathSource):
+    """Folders of text, Markdown or TeX: one document a file."""
+
+    kind: Literal["text"]
+    extensions: tuple[str, ...] = (".txt", ".md", ".markdown", ".rst", ".tex")
+
+
+class TreeSource(PathSource):
+    """Source trees: each path is a repository, its files joined in path order into one document with parts."""
+
+    kind: Literal["tree"]
+    extensions: tuple[str, ...] = (".py", ".md", ".rst", ".c", ".h", ".cc", ".cpp", ".hpp", ".rs", ".go", ".js", ".ts",
+                                   ".java", ".toml", ".yaml", ".yml", ".sh")  # fmt: skip
+    join_files: bool = True
+    """False: one document a file."""
+    max_joined_bytes: int = Field(default=16 << 20, gt=0)
+    """A repository larger than this becomes several documents, cut between files."""
+
+
+class HtmlSource(PathSource):
+    """HTML pages, their main text extracted by trafilatura."""
+
+    kind: Literal["html"]
+    extensions: tuple[str, ...] = (".html", ".htm")
+
+
+class WarcSource(PathSource):
+    """WARC archives (.warc, .warc.gz): the main text of every HTML response, by trafilatura."""
+
+    kind: Literal["warc"]
+
+
+class EnvironmentSource(SourceBase):
+    """The Python environment that runs this: a corpus that every machine has."""
+
+    kind: Literal["environment"]
+    what: Literal["code", "descriptions", "licences", "library_documentation", "dialogues"]
+    """``code``: each installed distribution as a repository; ``descriptions``: their README-like descriptions;
+    ``licences``: their licence files; ``library_documentation``: the standard library's own documentation;
+    ``dialogues``: questions and answers made of the latter, for SFT."""
+    exclude: tuple[str, ...] = ()
+    """Distributions to leave out."""
+    max_joined_bytes: int = Field(default=16 << 20, gt=0)
+    """A distribution with more code than this becomes several documents, cut between files."""
+
+    @property
+    def purpose(self) -> str:
+        """Dialogues are for SFT, everything else for pretraining."""
+        return "sft" if self.what == "dialogues" else "pretrain"
+
+
+class ChatTurn(Section):
+    """What stands around one role's message when a dialogue is written out as text."""
+
+    before: str
+    after: str
+
+
+class ChatTemplate(Section):
+    """How a dialogue becomes text. The default is the widely used im_start/im_end layout."""
+
+    system: ChatTurn = ChatTurn(before="<|im_start|>system\n", after="<|im_end|>\n")
+    user: ChatTurn = ChatTurn(before="<|im_start|>user\n", after="<|im_end|>\n")
+    assistant: ChatTurn = ChatTurn(before="<|im_start|>assistant\n", after="<|im_end|>\n")
+    """The loss is taken on the assistant's message and on what stands after it."""
+
+
+class ChatSource(PathSource):
+    """Dialogues: JSON Lines whose records hold ``messages``, a list of ``{role, content}``."""
+
+    kind: Literal["chat"]
+    messages: str = "messages"
+    fields: FieldNames = FieldNames()
+    template: ChatTemplate = ChatTemplate()
+
+    @property
+    def purpose(self) -> str:
+        """Dialogues are for SFT."""
+        return "sft"
+
+
+Source = Annotated[
+    JsonlSource
+    | ParquetSource
+    | ArrowSource
+    | TextSource
+    | TreeSource
+    | HtmlSource
+    | WarcSource
+    | EnvironmentSource
+    | ChatSource,
+    Field(discriminator="kind"),
+]
+
+
+class IngestSection(Section):
+    """How sources are read."""
+
+    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+    """The stage fails when a larger share of what was read had to be quarantined."""
+    task_bytes: int = Field(default=64 << 20, gt=0)
+    """Stored bytes that one task reads, where a file can be split."""
+    shard_bytes: int = Field(default=128 << 20, gt=0)
+    """Text in one document shard, at most (unless one document is larger)."""
+    max_record_bytes: int = Field(default=512 << 20, gt=0)
+    """A record longer than this after decompression is quarantined unread: a bomb must not fill the memory."""
+
+    @model_validator(mode="after")
+    def _shards_hold_a_batch(self) -> IngestSection:
+        if self.shard_bytes < 1 << 16:
+            raise ValueError(f"shard_bytes is {self.shard_bytes}; the least that makes sense is 65536")
+        return self

@@ -1,0 +1,53 @@
+"""How text becomes tokens, and how lengths are grouped."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from lc_data.recipe.section import Section
+
+
+class TrainTokenizer(Section):
+    """Train a byte-level BPE on a sample of the corpus."""
+
+    vocab_size: int = Field(default=8192, ge=512, le=1_000_000)
+    sample_bytes: int = Field(default=16 << 20, ge=1 << 12)
+    """Text that the training sees: documents picked by the hash of their id, at most so many bytes."""
+    special_tokens: tuple[str, ...] = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+
+class TokenizerSection(Section):
+    """Either the ``path`` of a ``tokenizer.json``, or ``train`` one."""
+
+    path: str | None = None
+    train: TrainTokenizer | None = None
+    bos: str | None = None
+    """Token put before every document; null for none."""
+    eos: str | None = "<|endoftext|>"
+    """Token put after every document; null for none. It counts towards a document's length."""
+    engine: Literal["tokenizers"] = "tokenizers"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> TokenizerSection:
+        if (self.path is None) == (self.train is None):
+            raise ValueError("tokenizer needs exactly one of `path` (a tokenizer.json) and `train`")
+        return self
+
+
+class BucketSection(Section):
+    """Length buckets and shards of the tokenised corpus."""
+
+    edges_tokens: tuple[int, ...] = tuple(1024 << power for power in range(8))
+    """Ascending lengths at which a bucket begins; documents below the first are bucket 0. Default 1K, 2K, ... 128K."""
+    shard_tokens: int = Field(default=32 << 20, gt=0)
+    """Tokens in one shard, at most (unless one document is longer)."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> BucketSection:
+        if any(low >= high for low, high in zip(self.edges_tokens, self.edges_tokens[1:], strict=False)):
+            raise ValueError(f"edges_tokens must ascend, got {list(self.edges_tokens)}")
+        if not self.edges_tokens or self.edges_tokens[0] < 1 or len(self.edges_tokens) > 254:
+            raise ValueError("edges_tokens needs 1 to 254 positive lengths")
+        return self

@@ -1,0 +1,168 @@
+"""What is trained, how, and how it is evaluated: pretraining, SFT, evaluation.
+
+Batch sizes and lengths are in tokens, never in rows: a row is one pack of ``pack.seq_len`` tokens, and how many rows a
+batch takes on each rank follows from the number of processes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lc_data.recipe.section import Section
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A part of a whole: 0.1 is a tenth."""
+
+
+class ModelShape(Section):
+    """A Llama-family decoder to be trained from random weights. The vocabulary size comes from the corpus."""
+
+    hidden_size: int = Field(gt=0)
+    """Width of the residual stream."""
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    """Query heads."""
+    kv_heads: int | None = Field(default=None, gt=0)
+    """Key and value heads; null means as many as query heads."""
+    head_dim: int | None = Field(default=None, gt=0, multiple_of=2)
+    """Width of a head; null means ``hidden_size / heads``."""
+    intermediate_size: int = Field(gt=0)
+    """Width inside the gated feed-forward."""
+    tie_embeddings: bool = False
+    """Whether the output head is the input embedding."""
+    norm_eps: float = Field(default=1e-6, gt=0)
+    init_std: float = Field(default=0.02, gt=0)
+    """Standard deviation of the random matrices."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ModelShape:
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        if self.head_dim is None and self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be a multiple of twice heads ({self.heads}), or give head_dim"
+            )
+        return self
+
+
+class ModelSection(Section):
+    """Either the ``path`` of a checkpoint to continue, or the ``shape`` of a new model."""
+
+    path: str | None = None
+    """Folder in Hugging Face format: ``config.json`` and safetensors of a Llama, Qwen2 or Qwen3 model."""
+    shape: ModelShape | None = None
+    rope_base: float | None = Field(default=None, gt=1)
+    """Base of the rotary angles; null keeps the checkpoint's, and is 10,000 for a new model."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelSection:
+        if (self.path is None) == (self.shape is None):
+            raise ValueError("model needs exactly one of `path` (a checkpoint to continue) and `shape` (a new model)")
+        return self
+
+
+class OptimizerSection(Section):
+    """AdamW. Weight decay applies to matrices only, not to norms and biases."""
+
+    peak_learning_rate: float = Field(default=1e-5, gt=0)
+    betas: tuple[Share, Share] = (0.9, 0.95)
+    eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.1, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    """Largest global norm of the gradient; above it the gradient is scaled down."""
+
+
+class ScheduleSection(Section):
+    """The learning rate over the steps, as shares of the peak and of the run."""
+
+    kind: Literal["cosine", "constant", "wsd"] = "cosine"
+    """``wsd``: warm up, stay, then decay linearly over the last ``decay_share``."""
+    warmup_share: Share = 0.1
+    """Share of the steps in which the rate rises linearly to its peak."""
+    floor_share: Share = 0.1
+    """Rate at the end as a share of the peak (not for ``constant``)."""
+    decay_share: Share = 0.2
+    """Share of the steps that ``wsd`` decays in."""
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> ScheduleSection:
+        if self.kind == "wsd" and self.warmup_share + self.decay_share > 1:
+            raise ValueError(f"warmup_share + decay_share is {self.warmup_share + self.decay_share}, must be <= 1")
+        return self
+
+
+class CheckpointSection(Section):
+    """When the state of the training is saved; it is always saved at the end and on SIGTERM or SIGUSR1."""
+
+    every_minutes: float | None = Field(default=15.0, gt=0)
+    """Minutes between checkpoints; null for none by time."""
+    every_steps: int | None = Field(default=None, gt=0)
+    """Steps between checkpoints; null for none by step."""
+    keep: int = Field(default=2, ge=1)
+    """How many of the newest checkpoints stay on disk."""
+
+
+class TrainSection(Section):
+    """What pretraining and SFT have in common."""
+
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+    batch_tokens: int = Field(default=4 << 20, gt=0)
+    """Tokens per optimizer step over all ranks: a multiple of ``pack.seq_len`` times the number of processes."""
+    steps: int | None = Field(default=None, gt=0)
+    """Optimizer steps; null means ``total_tokens``, or else all whole batches of the plan."""
+    total_tokens: int | None = Field(default=None, gt=0)
+    """Tokens to train on, instead of ``steps``."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that the command line starts on this machine (one per device); under torchrun, torchrun decides."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of weights and activations in the forward and backward pass; master weights, optimizer state and gradient
+    sums are float32. ``auto``: bfloat16 on CUDA, float32 elsewhere."""
+    activation_checkpointing: bool = False
+    """Keep only the input of each layer and compute the layer again in the backward pass: less memory, a third more
+    work."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainSection:
+        if self.steps is not None and self.total_tokens is not None:
+            raise ValueError("give `steps` or `total_tokens`, not both")
+        return self
+
+
+class PretrainSection(TrainSection):
+    """Continued pretraining, or pretraining of a small model from nothing, on the plan ``pretrain``."""
+
+    model: ModelSection
+
+
+class SftSection(TrainSection):
+    """Supervised fine-tuning on the plan ``sft``: the same loop, with loss on the answers only."""
+
+    init_from: str | None = None
+    """Folder of the checkpoint to start from; null means the run's own ``pretrain/export``."""
+    loss: Literal["token_mean"] = "token_mean"
+    """Every target token of a step weighs the same, whatever its dialogue, pack or rank."""
+    batch_tokens: int = Field(default=1 << 20, gt=0)
+    """Tokens per optimizer step over all ranks, targets or not."""
+    optimizer: OptimizerSection = OptimizerSection(peak_learning_rate=5e-6)
+
+
+class EvaluationSection(Section):
+    """Evaluation of the run's checkpoints."""
+
+    max_documents: int | None = Field(default=None, gt=0)
+    """Documents of the plan ``held_out`` to use, in plan order; null for all."""
+    first_bucket_tokens: int = Field(default=1024, gt=0)
+    """Where the second position bucket begins, a power of two. Buckets double from there: with 1024 they are positions
+    0-1023, 1024-2047, 2048-4095, ..."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of weights and activations; ``auto``: bfloat16 on CUDA, float32 elsewhere."""
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> EvaluationSection:
+        if self.first_bucket_tokens & (self.first_bucket_tokens - 1):
+            raise ValueError(f"first_bucket_tokens must be a power of two, got {self.first_bucket_tokens}")
+        return self
