@@ -7,4 +7,6 @@ from __future__ import annotations
 
 
 class Failure(RuntimeError):  # noqa: N818 -- the base that FooError classes share, never raised by itself
-    """The work failed; the message says where and why. The command line exits with 1."""
+    """The work failed; the message says where and why. The command line exits with ``exit_code``."""
+
+    exit_code = 1

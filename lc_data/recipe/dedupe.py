@@ -46,7 +46,7 @@ class DedupeSection(Section):
     """Domains of which only exact duplicates are removed. Dialogue domains are among them always."""
     max_loss: float = Field(default=0.5, gt=0, le=1)
     """The stage stops, with examples, when a source loses more than this share of its documents."""
-    max_loss_by_domain: dict[str, float] = {}
+    max_loss_by_domain: dict[str, float] = Field(default={})
     """Other shares for single domains, where many copies are expected (licence texts, say)."""
     min_documents_for_alarm: int = Field(default=20, ge=1)
     """Sources with fewer documents are not watched: one of two copies is half of them."""

@@ -14,26 +14,7 @@ from pydantic import Field, model_validator
 from lc_data.recipe.section import Section
 
 ENGLISH_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
-CHINESE_STOP_WORDS = (
-    "的",
-    "一",
-    "是",
-    "不",
-    "了",
-    "在",
-    "有",
-    "人",
-    "之",
-    "而",
-    "其",
-    "也",
-    "以",
-    "为",
-    "為",
-    "者",
-    "与",
-    "與",
-)
+CHINESE_STOP_WORDS = tuple("的一是不了在有人之而其也以为為者与與")
 
 
 class RuleBase(Section):
@@ -116,9 +97,9 @@ class GopherRepetitionRule(RuleBase):
     max_duplicate_line_chars: float | None = 0.2
     max_duplicate_paragraphs: float | None = 0.3
     max_duplicate_paragraph_chars: float | None = 0.2
-    max_top_ngram_chars: dict[int, float] = {2: 0.2, 3: 0.18, 4: 0.16}
+    max_top_ngram_chars: dict[int, float] = Field(default={2: 0.2, 3: 0.18, 4: 0.16})
     """For each n of 2 and more: the share of characters in the commonest n-gram."""
-    max_duplicate_ngram_chars: dict[int, float] = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
+    max_duplicate_ngram_chars: dict[int, float] = Field(default={5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10})
     """For each n of 2 and more: the share of characters in n-grams that occurred before."""
 
     @model_validator(mode="after")
@@ -136,7 +117,7 @@ class DatatroveRule(RuleBase):
     rule: Literal["datatrove"]
     block: str
     """For instance ``C4QualityFilter``, ``FineWebQualityFilter``, ``PIIFormatter``, ``FTFYFormatter``."""
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default={})
     """Arguments of the block's constructor."""
     transform: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Required where the block rewrites text: the name under which the ledger counts what it added or took away."""

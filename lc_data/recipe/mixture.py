@@ -55,8 +55,8 @@ class MixtureSection(Section):
     budget_tokens: int | None = Field(default=None, gt=0)
     """Tokens to train on; null takes as many as the weights allow before anything is seen twice."""
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
-    """Share of each domain in tokens, in any unit (30 and 70, or 0.3 and 0.7). Every domain is named; 0 leaves one
-    out. Null takes domains as they are."""
+    """Share of each domain in tokens, in any unit (30 and 70, or 0.3 and 0.7). Every domain that has documents is
+    named; 0 leaves one out. Null takes domains as they are."""
     lengths: LengthMix = LengthMix()
     max_epochs: float = Field(default=4, gt=0, allow_inf_nan=False)
     """No document is seen more often than this. A mixture that would need more is refused, with the numbers."""

@@ -8,7 +8,7 @@ from lc_data.recipe.dedupe import DedupeSection
 from lc_data.recipe.engine import EngineSection
 from lc_data.recipe.errors import nearest
 from lc_data.recipe.filtering import FilterSection
-from lc_data.recipe.mixture import MixtureSection
+from lc_data.recipe.mixture import HeldOut, MixtureSection
 from lc_data.recipe.packing import PackSection
 from lc_data.recipe.section import Section
 from lc_data.recipe.sources import IngestSection, Source
@@ -32,8 +32,8 @@ class Recipe(Section):
     tokenizer: TokenizerSection
     bucket: BucketSection = BucketSection()
     mixture: MixtureSection = MixtureSection()
-    sft_mixture: MixtureSection = MixtureSection()
-    """The mixture of the dialogue domains."""
+    sft_mixture: MixtureSection = MixtureSection(held_out=HeldOut(share=0))
+    """The mixture of the dialogue domains. None are held out: evaluation measures plain documents."""
     pack: PackSection = PackSection()
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None

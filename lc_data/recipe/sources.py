@@ -20,13 +20,13 @@ class FieldNames(Section):
     id: str | None = "id"
     """Absent in a record: the id is made of the source's name and the record's address."""
     domain: str | None = None
-    """Per-record domain; the source's ``domain`` is used where a record has none."""
+    """Per-record domain; the source's ``domain`` is used where a record has none. Anything but text is quarantined."""
     license: str | None = "license"
     language: str | None = None
     source: str | None = None
-    """Per-record provenance; by default the file's path and the record's address."""
+    """Per-record provenance; by default the source's name, the file's path and the record's address."""
     metadata: tuple[str, ...] = ()
-    """Further fields to keep, as JSON."""
+    """Further fields to keep, as one JSON object."""
 
 
 class SourceBase(Section):
@@ -41,7 +41,7 @@ class SourceBase(Section):
     language: str | None = None
     """Language of the documents, where it is known."""
     max_bytes: int | None = Field(default=None, gt=0)
-    """Read at most so many bytes of this source (of stored files, in path order): for trials."""
+    """Read about so many stored bytes of this source, in path order, up to a whole record: for trials."""
     max_document_bytes: int = Field(default=256 << 20, gt=0)
     """A document larger than this is quarantined: it bounds the memory of a worker."""
 
@@ -55,7 +55,8 @@ class PathSource(SourceBase):
     """A source that is read from files."""
 
     paths: tuple[str, ...] = Field(min_length=1)
-    """Files, folders or globs, local or as URIs that fsspec knows (s3://, gs://, hf://, memory://)."""
+    """Files, folders or globs, local or as URIs that fsspec knows (s3://, gs://, hf://, memory://). Files and globs are
+    taken as they are; in folders, at any depth, the files with the extensions of the kind that are not hidden."""
 
 
 class JsonlSource(PathSource):
@@ -102,32 +103,17 @@ class HtmlSource(PathSource):
     """HTML pages, their main text extracted by trafilatura."""
 
     kind: Literal["html"]
+    max_document_bytes: int = Field(default=16 << 20, gt=0)
+    """A page larger than this is quarantined: its parsed tree takes twenty times its size."""
     extensions: tuple[str, ...] = (".html", ".htm")
 
 
 class WarcSource(PathSource):
-    """WARC archives (.warc, .warc.gz): the main text of every HTML response, by trafilatura."""
+    """WARC archives (.warc, .warc.gz): the main text of every HTML response, by trafilatura; WET text as it is."""
 
     kind: Literal["warc"]
-
-
-class EnvironmentSource(SourceBase):
-    """The Python environment that runs this: a corpus that every machine has."""
-
-    kind: Literal["environment"]
-    what: Literal["code", "descriptions", "licences", "library_documentation", "dialogues"]
-    """``code``: each installed distribution as a repository; ``descriptions``: their README-like descriptions;
-    ``licences``: their licence files; ``library_documentation``: the standard library's own documentation;
-    ``dialogues``: questions and answers made of the latter, for SFT."""
-    exclude: tuple[str, ...] = ()
-    """Distributions to leave out."""
-    max_joined_bytes: int = Field(default=16 << 20, gt=0)
-    """A distribution with more code than this becomes several documents, cut between files."""
-
-    @property
-    def purpose(self) -> str:
-        """Dialogues are for SFT, everything else for pretraining."""
-        return "sft" if self.what == "dialogues" else "pretrain"
+    max_document_bytes: int = Field(default=16 << 20, gt=0)
+    """A page larger than this is quarantined: its parsed tree takes twenty times its size."""
 
 
 class ChatTurn(Section):
@@ -144,6 +130,27 @@ class ChatTemplate(Section):
     user: ChatTurn = ChatTurn(before="<|im_start|>user\n", after="<|im_end|>\n")
     assistant: ChatTurn = ChatTurn(before="<|im_start|>assistant\n", after="<|im_end|>\n")
     """The loss is taken on the assistant's message and on what stands after it."""
+
+
+class EnvironmentSource(SourceBase):
+    """The Python environment that runs this: a corpus that every machine has."""
+
+    kind: Literal["environment"]
+    what: Literal["code", "descriptions", "licences", "library_documentation", "dialogues"]
+    """``code``: each installed distribution as a repository; ``descriptions``: their README-like descriptions;
+    ``licences``: their licence files; ``library_documentation``: the standard library's own documentation;
+    ``dialogues``: questions and answers made of the latter, for SFT."""
+    exclude: tuple[str, ...] = ()
+    """Distributions to leave out."""
+    max_joined_bytes: int = Field(default=16 << 20, gt=0)
+    """A distribution with more code than this becomes several documents, cut between files."""
+    template: ChatTemplate = ChatTemplate()
+    """For ``dialogues``: how one becomes text."""
+
+    @property
+    def purpose(self) -> str:
+        """Dialogues are for SFT, everything else for pretraining."""
+        return "sft" if self.what == "dialogues" else "pretrain"
 
 
 class ChatSource(PathSource):
@@ -178,7 +185,7 @@ class IngestSection(Section):
     """How sources are read."""
 
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
-    """The stage fails when a larger share of what was read had to be quarantined."""
+    """The stage fails when a larger share of the records, or of the stored bytes, had to be quarantined."""
     task_bytes: int = Field(default=64 << 20, gt=0)
     """Stored bytes that one task reads, where a file can be split."""
     shard_bytes: int = Field(default=128 << 20, gt=0)

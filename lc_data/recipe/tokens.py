@@ -16,12 +16,14 @@ class TrainTokenizer(Section):
     sample_bytes: int = Field(default=16 << 20, ge=1 << 12)
     """Text that the training sees: documents picked by the hash of their id, at most so many bytes."""
     special_tokens: tuple[str, ...] = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+    """They get the first ids. Markers that the template of a chat source uses belong here."""
 
 
 class TokenizerSection(Section):
     """Either the ``path`` of a ``tokenizer.json``, or ``train`` one."""
 
     path: str | None = None
+    """A file or URI; it is copied into the run, and its hash is part of the run's fingerprint."""
     train: TrainTokenizer | None = None
     bos: str | None = None
     """Token put before every document; null for none."""
@@ -35,13 +37,22 @@ class TokenizerSection(Section):
             raise ValueError("tokenizer needs exactly one of `path` (a tokenizer.json) and `train`")
         return self
 
+    @model_validator(mode="after")
+    def _trained_tokens_are_named(self) -> TokenizerSection:
+        for role, token in (("bos", self.bos), ("eos", self.eos)):
+            if self.train is not None and token is not None and token not in self.train.special_tokens:
+                raise ValueError(
+                    f"{role} is {token!r}, which train.special_tokens lacks: add it there, or make it null"
+                )
+        return self
+
 
 class BucketSection(Section):
     """Length buckets and shards of the tokenised corpus."""
 
     edges_tokens: tuple[int, ...] = tuple(1024 << power for power in range(8))
     """Ascending lengths at which a bucket begins; documents below the first are bucket 0. Default 1K, 2K, ... 128K."""
-    shard_tokens: int = Field(default=32 << 20, gt=0)
+    shard_tokens: int = Field(default=32 << 20, gt=0, le=1 << 30)
     """Tokens in one shard, at most (unless one document is longer)."""
 
     @model_validator(mode="after")

@@ -1,0 +1,72 @@
+"""The stratum: all documents of one domain and one length bucket. Mixtures are planned on its totals alone.
+
+A corpus of 24 million documents has a few dozen strata, so planning costs nothing once they are counted, and exact
+fractions are affordable where floats would lose a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lc_data.recipe.packing import PackSection
+
+
+@dataclass(frozen=True)
+class Strata:
+    """Documents and tokens of each stratum: int64 arrays [n_domains, n_buckets]."""
+
+    documents: np.ndarray
+    tokens: np.ndarray
+
+    @property
+    def n_domains(self) -> int:
+        """Number of domains, empty ones included."""
+        return int(self.tokens.shape[0])
+
+    @property
+    def n_buckets(self) -> int:
+        """Number of length buckets: one more than there are edges."""
+        return int(self.tokens.shape[1])
+
+
+def stratum_ids(domain: np.ndarray, bucket: np.ndarray, n_buckets: int) -> np.ndarray:
+    """Return domain * n_buckets + bucket for each document, int32 [n]."""
+    return domain.astype(np.int32) * np.int32(n_buckets) + bucket
+
+
+def measure_strata(stratum: np.ndarray, length: np.ndarray, n_domains: int, n_buckets: int) -> Strata:
+    """Count documents and tokens per stratum. Exact up to 2^53 tokens in a stratum."""
+    size, shape = n_domains * n_buckets, (n_domains, n_buckets)
+    documents = np.bincount(stratum, minlength=size)
+    tokens = np.bincount(stratum, weights=length, minlength=size)
+    if len(documents) > size:
+        raise ValueError(f"an index row has stratum {len(documents) - 1}: there are {n_domains} x {n_buckets}")
+    return Strata(documents.astype(np.int64).reshape(shape), tokens.astype(np.int64).reshape(shape))
+
+
+def trainable_length(length: np.ndarray, packing: PackSection) -> np.ndarray:
+    """Return how many tokens of each document can be trained on, uint32 [n]: its length, or less where it is over-long.
+
+    split keeps all of it, truncate keeps seq_len, drop keeps nothing.
+    """
+    if packing.overlong == "split":
+        return length
+    kept = packing.seq_len if packing.overlong == "truncate" else 0
+    return np.where(length > packing.seq_len, kept, length).astype(length.dtype, copy=False)
+
+
+def long_buckets(edges_tokens: Sequence[int], threshold_tokens: int) -> np.ndarray:
+    """Return which buckets hold long documents, bool [n_buckets].
+
+    Raises ValueError when the threshold is no bucket edge: then one bucket would hold long and short documents.
+    """
+    if threshold_tokens not in edges_tokens:
+        edges = ", ".join(str(edge) for edge in edges_tokens)
+        raise ValueError(
+            f"lengths.threshold_tokens is {threshold_tokens}, which is no bucket edge: take one of {edges}, "
+            "or add it to the bucket edges"
+        )
+    return np.arange(len(edges_tokens) + 1) > list(edges_tokens).index(threshold_tokens)
