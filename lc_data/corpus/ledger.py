@@ -71,7 +71,10 @@ class Ledger(BaseModel):
 
     def account(self, domain: str) -> Account:
         """The account of a domain, opened when first asked for."""
-        return self.domains.setdefault(domain, Account())
+        account = self.domains.get(domain)
+        if account is None:
+            account = self.domains[domain] = Account()
+        return account
 
     def come_in(self, domain: str, documents: int, bytes: int, tokens: int = 0) -> None:  # noqa: A002
         """Enter what a stage received."""

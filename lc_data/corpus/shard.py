@@ -74,11 +74,27 @@ def write_rows(folder: str, file: str, rows: list[dict], schema: pa.Schema) -> F
     return WrittenTable(folder, file).entry(len(rows), sum(row["bytes"] for row in rows))
 
 
+def write_table(folder: str, file: str, table: pa.Table, tokens: int = 0) -> FileEntry:
+    """Write a table that readers map: uncompressed, in one record batch."""
+    with storage.create(storage.join(folder, file)) as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return WrittenTable(folder, file).entry(table.num_rows, 0, tokens)
+
+
 def read_batches(uri: str) -> Iterator[pa.RecordBatch]:
     """The record batches of a shard, one at a time."""
     with storage.map_input(uri) as source:
         reader = pa.ipc.open_file(source)
         for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+
+def read_part(uri: str, part: int, parts: int) -> Iterator[pa.RecordBatch]:
+    """The record batches of one of ``parts`` equal parts of a shard; the other batches are not read."""
+    with storage.map_input(uri) as source:
+        reader = pa.ipc.open_file(source)
+        batches = reader.num_record_batches
+        for number in range(batches * part // parts, batches * (part + 1) // parts):
             yield reader.get_batch(number)
 
 

@@ -62,9 +62,9 @@ class LanguageRule(RuleBase):
     """The least mean confidence, over windows, in the document's language."""
     model: str | None = None
     """A local fastText model (lid.176.bin or .ftz); null uses the model that py3langid ships."""
-    windows: int = Field(default=8, ge=1)
+    windows: int = Field(default=4, ge=1)
     """Windows judged in a long document, evenly spread from its start to its end."""
-    window_bytes: int = Field(default=512, ge=64)
+    window_bytes: int = Field(default=384, ge=64)
     """Size of a window. A document no longer than all windows together is cut into windows whole."""
 
 
@@ -98,7 +98,8 @@ class GopherRepetitionRule(RuleBase):
     max_duplicate_paragraphs: float | None = 0.3
     max_duplicate_paragraph_chars: float | None = 0.2
     max_top_ngram_chars: dict[int, float] = Field(default={2: 0.2, 3: 0.18, 4: 0.16})
-    """For each n of 2 and more: the share of characters in the commonest n-gram."""
+    """For each n of 2 and more: the share of characters in the commonest n-gram. Where most words are single Han or
+    kana characters, n counts pairs of them, here and below."""
     max_duplicate_ngram_chars: dict[int, float] = Field(default={5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10})
     """For each n of 2 and more: the share of characters in n-grams that occurred before."""
 

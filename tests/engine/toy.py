@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,12 +27,14 @@ class Letter:
     letter: str
     attempts: str
     fails: str = ""
+    seconds: float = 0.0
 
 
 def write_letter(task: Task, folder: StageFolder) -> TaskRecord:
     letter: Letter = task.payload
     with Path(letter.attempts).open("a") as log:
         log.write(letter.letter)
+    time.sleep(letter.seconds)
     if letter.letter == letter.fails:
         with about(f"document {letter.letter}-1"):
             raise ValueError("cannot be")
@@ -45,9 +48,9 @@ def write_letter(task: Task, folder: StageFolder) -> TaskRecord:
     return TaskRecord(shards=[entry], ledger=ledger)
 
 
-def toy_stage(attempts, fails: str = "", letters: str = "abcd") -> Stage:
+def toy_stage(attempts, fails: str = "", letters: str = "abcd", seconds: float = 0.0) -> Stage:
     def work(context: StageContext) -> Outcome:
-        tasks = [Task(letter, Letter(letter, str(attempts), fails)) for letter in letters]
+        tasks = [Task(letter, Letter(letter, str(attempts), fails, seconds)) for letter in letters]
         records = context.map("write", write_letter, tasks)
         return Outcome.of(records)
 

@@ -1,0 +1,78 @@
+# Every target sets up what it needs; setting up costs nothing when it is up to date.
+RECIPE ?= demo
+RUN ?= runs/$(basename $(notdir $(RECIPE)))
+NAME ?= stream
+ARGS ?=
+PYTHON ?= python3
+
+VENV := .venv
+READY := $(VENV)/.ready
+LC_DATA := $(VENV)/bin/lc-data
+STAGES := ingest filter dedupe bucket balance pack pretrain sft evaluate
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run $(STAGES) report verify bench doctor test test-all lint format schemas clean
+
+help: ## Show this list
+	@echo "make TARGET [RECIPE=name or file] [RUN=folder] [ARGS='-o key=value']"; echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"lc_data needs Python 3.11 or newer, this is {sys.version.split()[0]}; try make PYTHON=python3.11")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev]'
+	@touch $@
+
+setup: $(READY) ## Make the environment in .venv
+
+demo: $(READY) ## From raw documents to trained steps and a report, on this machine's own packages
+	$(LC_DATA) run demo --out runs/demo $(ARGS)
+	@echo "open runs/demo/report/index.html"
+
+run: $(READY) ## Run a whole recipe
+	$(LC_DATA) run $(RECIPE) --out $(RUN) $(ARGS)
+
+ingest: $(READY) ## Read sources into document shards
+filter: $(READY) ## Keep the documents that pass the rules
+dedupe: $(READY) ## Remove exact and near duplicates
+bucket: $(READY) ## Tokenise and sort into length buckets
+balance: $(READY) ## Plan how often each domain and length is seen
+pack: $(READY) ## Plan the rows
+pretrain: $(READY) ## Train on the packed corpus
+sft: $(READY) ## Fine-tune on the packed dialogues
+evaluate: $(READY) ## Measure the checkpoints on held-out documents
+$(STAGES):
+	$(LC_DATA) $@ $(RECIPE) --out $(RUN) $(ARGS)
+
+report: $(READY) ## Write the report of RUN
+	$(LC_DATA) report $(RUN) $(ARGS)
+
+verify: $(READY) ## Check every file, ledger and plan of RUN
+	$(LC_DATA) verify $(RUN) $(ARGS)
+
+bench: $(READY) ## Measure NAME (pack, stream) beside its reference
+	$(LC_DATA) bench $(NAME) $(ARGS)
+
+doctor: $(READY) ## Say what this machine has
+	$(LC_DATA) doctor $(ARGS)
+
+test: $(READY) ## Run the default tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-all: $(READY) ## Run the slow tests too
+	$(VENV)/bin/python -m pytest -m 'not gpu and not peers' $(ARGS)
+
+lint: $(READY) ## Check style and types
+	$(VENV)/bin/ruff check lc_data tests
+	$(VENV)/bin/ruff format --check lc_data tests
+	$(VENV)/bin/mypy
+
+format: $(READY) ## Apply the style
+	$(VENV)/bin/ruff check --fix lc_data tests
+	$(VENV)/bin/ruff format lc_data tests
+
+schemas: $(READY) ## Write schemas/ anew from the code
+	$(VENV)/bin/python -m lc_data.schemas schemas
+
+clean: ## Remove the environment and the default runs
+	rm -rf $(VENV) runs

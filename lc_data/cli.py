@@ -1,0 +1,166 @@
+"""The command line: arguments in, exit codes out, no logic.
+
+Exit codes: 0 done, 1 the work failed, 2 the recipe or the arguments are wrong (before any work starts). Results go to
+standard output, as text or with ``--json`` as one JSON document; progress and errors go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lc_data.corpus.run import STEPS, RunFolder
+from lc_data.failure import Failure
+from lc_data.recipe.errors import RecipeError, nearest
+from lc_data.recipe.load import load_recipe
+from lc_data.recipe.recipe import Recipe
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Long-context training data, from raw documents to trained steps.",
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe file, or the name of one in pipelines/.")]
+RunArgument = Annotated[str, typer.Argument(help="The folder of a run.")]
+OutOption = Annotated[str | None, typer.Option("--out", help="The folder of the run; runs/NAME by default.")]
+OverrideOption = Annotated[
+    list[str] | None, typer.Option("-o", help="Override a key of the recipe: pack.seq_len=8192.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+
+
+def _tell(result: dict[str, Any], text: str, as_json: bool) -> None:
+    typer.echo(json.dumps(result, ensure_ascii=False) if as_json else text)
+
+
+def _open(recipe: str, overrides: list[str] | None, out: str | None) -> tuple[Recipe, RunFolder]:
+    loaded = load_recipe(recipe, overrides or [])
+    where = out or f"runs/{loaded.name}"
+    return loaded, RunFolder(where if "://" in where else str(Path(where).absolute()))
+
+
+def _go(recipe: Recipe, run: RunFolder, to: str, as_json: bool) -> None:
+    """Bring everything up to a step up to date, and say what was done."""
+    from lc_data.journey import travel
+
+    lines = []
+    for step in travel(recipe, run, to):
+        lines.append(step.as_json())
+        typer.echo(step.text, err=as_json)
+    _tell({"run": run.uri, "steps": lines}, f"run: {run.uri}", as_json)
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    to: Annotated[str, typer.Option("--to", help=f"Stop after this step: {', '.join(STEPS)}.")] = "report",
+    override: OverrideOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a recipe, as far as it goes or to a step; a second call resumes or says that all is up to date."""
+    if to not in STEPS:
+        raise RecipeError(f"--to {to!r} is not a step{nearest(to, STEPS)}")
+    loaded, folder = _open(recipe, override, out)
+    _go(loaded, folder, to, as_json)
+
+
+def _add_step(step: str, summary: str) -> None:
+    def command(
+        recipe: RecipeArgument, out: OutOption = None, override: OverrideOption = None, as_json: JsonOption = False
+    ) -> None:
+        loaded, folder = _open(recipe, override, out)
+        _go(loaded, folder, step, as_json)
+
+    app.command(step, help=f"{summary} Brings what it needs up to date first.")(command)
+
+
+_add_step("ingest", "Read the recipe's sources into document shards.")
+_add_step("filter", "Keep the documents that pass the recipe's rules.")
+_add_step("dedupe", "Remove exact and near duplicates, keeping the longest.")
+_add_step("bucket", "Tokenise, measure lengths, and sort documents into length buckets.")
+_add_step("balance", "Decide how often each domain and length is seen.")
+_add_step("pack", "Plan the rows: which piece of which document lies in which pack.")
+_add_step("pretrain", "Continue pretraining on the packed corpus.")
+_add_step("sft", "Fine-tune on the packed dialogues, with loss on the answers.")
+_add_step("evaluate", "Measure the run's checkpoints on its held-out documents: loss by domain and position.")
+
+
+@app.command()
+def report(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Write a run's report: index.html, report.json and a dataset card."""
+    from lc_data.reports import write_report
+
+    paths = write_report(run)
+    _tell({"html": paths.html, "json": paths.json, "card": paths.card}, paths.html, as_json)
+
+
+@app.command()
+def verify(run: RunArgument, as_json: JsonOption = False) -> None:
+    """Read every manifest, checksum, ledger and plan of a run again; exits with 1 and names what is wrong."""
+    from lc_data.corpus.verify import verify_run
+
+    findings = verify_run(run)
+    text = "\n".join(str(finding) for finding in findings) or f"{run}: every file, ledger and plan is whole"
+    _tell({"run": run, "findings": [str(finding) for finding in findings]}, text, as_json)
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def trace(
+    run: RunArgument,
+    pack: Annotated[int | None, typer.Option(help="Show what this pack holds.")] = None,
+    document: Annotated[str | None, typer.Option(help="Show which packs saw the document with this id.")] = None,
+    plan: Annotated[str, typer.Option(help="pretrain, sft or held_out.")] = "pretrain",
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a pack back to its sources, or a document forward to its packs."""
+    from lc_data.corpus.trace import trace_document, trace_pack
+
+    if (pack is None) == (document is None):
+        raise RecipeError("trace needs exactly one of --pack N and --document ID")
+    found = trace_pack(run, pack, plan) if pack is not None else trace_document(run, document or "", plan)
+    _tell(found.as_json(), found.as_text(), as_json)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="What to measure: pack, stream.")] = "stream", as_json: JsonOption = False
+) -> None:
+    """Measure this machine side by side with a reference, in one run, as ratios."""
+    from lc_data.bench import run_bench
+
+    result = run_bench(name)
+    _tell(result.as_json(), result.as_text(), as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine has, and what that rules out."""
+    from lc_data.doctor import examine
+
+    found = examine()
+    _tell(found.as_json(), found.as_text(), as_json)
+
+
+def main() -> None:
+    """Run the command line with the project's exit codes."""
+    try:
+        app(standalone_mode=True)
+    except RecipeError as error:
+        typer.echo(f"lc-data: {error}", err=True)
+        sys.exit(2)
+    except Failure as error:
+        typer.echo(f"lc-data: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,318 @@
+"""The tokenised corpus: one Arrow file per shard, mapped, never copied.
+
+A shard is uncompressed and holds one record batch, so that all its tokens are one contiguous array on disk: a piece
+of a document is then a view of the page cache, and drawing a stratum's documents reads forward. Planning reads the
+index alone, seven bytes a document. This module is what a training node needs of the corpus: numpy and pyarrow.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lc_data.corpus import storage
+from lc_data.corpus.manifest import FileEntry, Manifest
+from lc_data.corpus.run import RunFolder
+from lc_data.failure import Failure
+
+TOKENIZED_FORMAT_VERSION = 1
+INDEX_FILE = "index.arrow"
+METADATA_KEY = b"lc_data.tokenized"
+"""Key of the shard's schema metadata (repeated in its footer): a JSON object, see :class:`ShardMetadata`."""
+
+UINT16_VOCABULARY = 1 << 16
+"""The largest vocabulary whose tokens are stored in two bytes."""
+
+SPAN_TYPE = pa.struct([pa.field("start", pa.int32(), nullable=False),
+                       pa.field("end", pa.int32(), nullable=False)])  # fmt: skip
+"""Tokens ``start`` to ``end`` (exclusive) of a document."""
+
+INDEX_SCHEMA = pa.schema([
+    pa.field("length", pa.uint32(), nullable=False),
+    pa.field("domain", pa.uint16(), nullable=False),
+    pa.field("bucket", pa.uint8(), nullable=False),
+])  # fmt: skip
+"""One row per document over all shards in manifest order: the row number is the document number."""
+
+
+def token_type(vocab_size: int) -> pa.DataType:
+    """How tokens of a vocabulary are stored: uint16 where every id fits, int32 otherwise."""
+    return pa.uint16() if vocab_size <= UINT16_VOCABULARY else pa.int32()
+
+
+def tokenized_schema(tokens: pa.DataType) -> pa.Schema:
+    """The columns of a tokenised shard. A null ``target_spans`` means that all tokens are targets."""
+    return pa.schema([
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("domain", pa.uint16(), nullable=False),
+        pa.field("length", pa.uint32(), nullable=False),
+        pa.field("tokens", pa.list_(pa.field("item", tokens, nullable=False)), nullable=False),
+        pa.field("target_spans", pa.list_(pa.field("item", SPAN_TYPE, nullable=False))),
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TokenizerInfo:
+    """The tokenizer that a corpus was made with: enough to refuse another one, and to pad."""
+
+    name: str
+    file: str
+    """Below the stage's folder."""
+    hash: str
+    """xxh3-128 of its tokenizer.json."""
+    vocab_size: int
+    """Highest id + 1: what an embedding needs."""
+    bos_id: int | None
+    """Put before every document, or none."""
+    eos_id: int | None
+    """Put after every document, or none."""
+    pad_id: int
+    """Fills rows; it is never a target, so any id would do."""
+
+
+@dataclass(frozen=True)
+class ShardMetadata:
+    """What a tokenised shard says of itself."""
+
+    format_version: int
+    tokenizer: TokenizerInfo
+    domains: tuple[str, ...]
+    """Name of each domain code."""
+    domain: str
+    bucket: int
+    documents: int
+    tokens: int
+    token_checksum: str
+    """xxh3-128 of the tokens, as stored."""
+
+    def as_json(self) -> bytes:
+        """The value under ``METADATA_KEY``."""
+        whole = {field.name: getattr(self, field.name) for field in fields(self)} | {"tokenizer": vars(self.tokenizer)}
+        return json.dumps(whole, sort_keys=True, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, value: bytes) -> ShardMetadata:
+        """The inverse of ``as_json``."""
+        whole = json.loads(value)
+        whole["tokenizer"] = TokenizerInfo(**whole["tokenizer"])
+        return cls(**whole | {"domains": tuple(whole["domains"])})
+
+
+class TokenizedError(Failure):
+    """A shard or index that is not what its manifest says, or that cannot be mapped."""
+
+
+@dataclass(frozen=True)
+class TokenizedShard:
+    """One shard, mapped. Arrays are read-only views of the file."""
+
+    uri: str
+    metadata: ShardMetadata
+    tokens: npt.NDArray[Any]
+    """uint16 or int32 [tokens]: all documents, one after the other."""
+    offsets: npt.NDArray[np.int32]
+    """int32 [rows + 1]: row r is ``tokens[offsets[r]:offsets[r + 1]]``."""
+    batch: pa.RecordBatch
+
+    @property
+    def lengths(self) -> npt.NDArray[np.uint32]:
+        """Tokens of each row, uint32 [rows]."""
+        return self.batch["length"].to_numpy()
+
+    def id(self, row: int) -> str:
+        """The id of a row's document."""
+        return self.batch["id"][row].as_py()
+
+    def target_spans(self, row: int) -> npt.NDArray[np.int32] | None:
+        """int32 [n, 2]: (start, end) token positions in the document where the loss counts; None where all do."""
+        spans = self.batch["target_spans"]
+        if not spans[row].is_valid:
+            return None
+        begin, end = spans.offsets[row].as_py(), spans.offsets[row + 1].as_py()
+        starts, ends = spans.values.slice(begin, end - begin).flatten()
+        return np.stack([starts.to_numpy(), ends.to_numpy()], axis=1)
+
+
+def open_shard(uri: str) -> TokenizedShard:
+    """Map a shard. :class:`TokenizedError` names one that is not in the one-batch, uncompressed format."""
+    batch, schema = map_batch(uri, ("tokens",))
+    if METADATA_KEY not in (schema.metadata or {}):
+        raise TokenizedError(f"{uri} is no tokenised shard: its metadata has no {METADATA_KEY.decode()!r}")
+    metadata = ShardMetadata.from_json(schema.metadata[METADATA_KEY])
+    if metadata.format_version != TOKENIZED_FORMAT_VERSION:
+        raise TokenizedError(
+            f"{uri} has format {metadata.format_version}; this version reads {TOKENIZED_FORMAT_VERSION}: "
+            "run `lc-data bucket` again"
+        )
+    if schema.remove_metadata() != tokenized_schema(token_type(metadata.tokenizer.vocab_size)):
+        raise TokenizedError(f"{uri} has other columns than a tokenised shard:\n{schema.remove_metadata()}")
+    column = batch["tokens"]
+    return TokenizedShard(uri, metadata, column.values.to_numpy(), column.offsets.to_numpy(), batch)
+
+
+class TokenizedCorpus:
+    """All tokenised documents of a run, by document number.
+
+    Shards are mapped when first read and stay mapped (a map keeps no file handle open). Instances can be pickled:
+    another process opens its own maps.
+    """
+
+    def __init__(self, run: RunFolder, manifest: Manifest) -> None:
+        self._run, self._manifest = run, manifest
+        self._folder = run.stage("bucket")
+        facts = manifest.facts
+        self.tokenizer = TokenizerInfo(**facts["tokenizer"])
+        self.domains: tuple[str, ...] = tuple(facts["domains"])
+        """Name of each domain code."""
+        self.purposes: dict[str, str] = facts["purposes"]
+        """``pretrain`` or ``sft`` by domain name."""
+        self.edges_tokens: tuple[int, ...] = tuple(facts["edges_tokens"])
+        """Bucket k holds documents of at least ``edges_tokens[k - 1]`` and less than ``edges_tokens[k]`` tokens."""
+        self.fingerprint = manifest.fingerprint
+        self._first = [entry.facts["first_document"] for entry in manifest.shards]
+        self._shards: list[TokenizedShard | None] = [None] * len(manifest.shards)
+        index = self._open_index()
+        self.length: npt.NDArray[np.uint32] = index["length"].to_numpy()
+        """uint32 [documents]: tokens, BOS and EOS included."""
+        self.domain: npt.NDArray[np.uint16] = index["domain"].to_numpy()
+        """uint16 [documents]: domain code."""
+        self.bucket: npt.NDArray[np.uint8] = index["bucket"].to_numpy()
+        """uint8 [documents]: length bucket."""
+
+    @classmethod
+    def open(cls, run: RunFolder) -> TokenizedCorpus:
+        """The corpus of a run's bucket stage; raises ``ManifestError`` when that has not been run to its end."""
+        return cls(run, run.stage("bucket").manifest())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TokenizedCorpus, (self._run, self._manifest)
+
+    @property
+    def document_count(self) -> int:
+        """Documents in all shards."""
+        return len(self.length)
+
+    @property
+    def vocab_size(self) -> int:
+        """Highest token id + 1."""
+        return self.tokenizer.vocab_size
+
+    @property
+    def shards(self) -> Sequence[FileEntry]:
+        """The manifest's entries, in the order of document numbers."""
+        return self._manifest.shards
+
+    def locate(self, document: int) -> tuple[int, int]:
+        """The shard (its ordinal) and the row of a document. Raises IndexError outside ``document_count``."""
+        if not 0 <= document < self.document_count:
+            raise IndexError(f"document {document} of a corpus of {self.document_count}")
+        shard = bisect_right(self._first, document) - 1
+        return shard, document - self._first[shard]
+
+    def shard(self, number: int) -> TokenizedShard:
+        """A shard, mapped and compared with the manifest on first use; a changed one raises and is named."""
+        opened = self._shards[number]
+        if opened is None:
+            opened = self._shards[number] = self._open_shard(self._manifest.shards[number])
+        return opened
+
+    def tokens(self, document: int, start: int = 0, length: int | None = None) -> npt.NDArray[Any]:
+        """Tokens ``start`` to ``start + length`` of a document (all that follow by default): a view, not a copy.
+
+        Its type is uint16 or int32, by vocabulary. Raises ValueError for a range outside the document.
+        """
+        number, row = self.locate(document)
+        shard = self.shard(number)
+        begin, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
+        stop = end if length is None else begin + start + length
+        if not begin <= begin + start <= stop <= end:
+            raise ValueError(f"tokens {start} to {stop - begin} of document {document}, which has {end - begin}")
+        return shard.tokens[begin + start : stop]
+
+    def target_spans(self, document: int) -> npt.NDArray[np.int32] | None:
+        """int32 [n, 2]: token positions in the document where the loss counts; None where it counts everywhere."""
+        number, row = self.locate(document)
+        return self.shard(number).target_spans(row)
+
+    def document_id(self, document: int) -> str:
+        """The id that the document has carried since ingest."""
+        number, row = self.locate(document)
+        return self.shard(number).id(row)
+
+    def find(self, document_id: str) -> int | None:
+        """The number of the document with this id, or None: a scan of the shards' ids, never of their tokens."""
+        for number, first in enumerate(self._first):
+            row = pc.index(self.shard(number).batch["id"], document_id).as_py()
+            if row >= 0:
+                return int(first + row)
+        return None
+
+    def _open_index(self) -> pa.RecordBatch:
+        entry = next((entry for entry in self._manifest.extra if entry.file == INDEX_FILE), None)
+        if entry is None:
+            raise TokenizedError(f"{self._folder.manifest_uri} names no {INDEX_FILE}: run `lc-data bucket` again")
+        uri = self._folder.file(INDEX_FILE)
+        _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
+        batch, schema = map_batch(uri, ("length", "domain", "bucket"))
+        if schema.remove_metadata() != INDEX_SCHEMA:
+            raise TokenizedError(f"{uri} has other columns than an index:\n{schema}")
+        _compare(uri, "rows", batch.num_rows, entry.rows)
+        _compare(uri, "rows", batch.num_rows, sum(shard.rows for shard in self._manifest.shards))
+        return batch
+
+    def _open_shard(self, entry: FileEntry) -> TokenizedShard:
+        uri = self._folder.file(entry.file)
+        if not storage.exists(uri):
+            raise TokenizedError(
+                f"{uri}, which the manifest names, does not exist: restore it, or run `lc-data bucket`"
+            )
+        _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
+        shard = open_shard(uri)
+        _compare(uri, "rows", shard.batch.num_rows, entry.rows)
+        _compare(uri, "tokens", len(shard.tokens), entry.tokens)
+        _compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
+        _compare(uri, "tokenizer hash", shard.metadata.tokenizer.hash, self.tokenizer.hash)
+        _compare(uri, "domain table", shard.metadata.domains, self.domains)
+        return shard
+
+
+def map_batch(uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, pa.Schema]:
+    """The only batch of an Arrow file, its ``zero_copy`` columns being views of the file."""
+    with storage.map_input(uri) as source:
+        whole = source.read_buffer()
+    try:
+        reader = pa.ipc.open_file(whole)
+        batches = reader.num_record_batches
+        batch = reader.get_batch(0) if batches == 1 else None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TokenizedError(f"{uri} is not a whole Arrow file ({error}): run `lc-data bucket` again") from error
+    if batch is None:
+        raise TokenizedError(
+            f"{uri} has {batches} record batches and cannot be mapped as one array: write it as one batch "
+            "(table.combine_chunks()), or run `lc-data bucket` again"
+        )
+    for name in zero_copy:
+        column = batch[name]
+        values = column.values if pa.types.is_list(column.type) else column
+        data = values.buffers()[1]
+        if len(values) and not whole.address <= data.address < whole.address + whole.size:
+            raise TokenizedError(
+                f"{uri} is compressed and cannot be mapped: write it without compression, or run `lc-data bucket` again"
+            )
+    return batch, reader.schema
+
+
+def _compare(uri: str, what: str, found: Any, expected: Any) -> None:
+    if found != expected:
+        raise TokenizedError(
+            f"{uri} is not the file that the manifest names: {what} {found!r}, expected {expected!r}; "
+            "restore it, or run `lc-data bucket` again"
+        )

@@ -1,0 +1,61 @@
+"""The alarm: a source that loses most of its documents is more likely misjudged than worthless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+_EXAMPLES = 3
+
+
+@dataclass
+class Loss:
+    """What one source of one domain lost."""
+
+    documents: int = 0
+    removed: int = 0
+    examples: list[str] = field(default_factory=list)
+    """Removed documents with their keepers, the first few."""
+
+    def remove(self, example: str) -> None:
+        """Count a document that goes."""
+        self.removed += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(example)
+
+
+def source_group(domain: str, source: str) -> tuple[str, str]:
+    """What is watched as one: the file or repository that documents came from, within a domain.
+
+    A source is an address: ``file#place`` or ``repository@commit:path``; the place and the path are left out.
+    """
+    address = source.partition("#")[0]
+    repository, at, rest = address.partition("@")
+    return domain, f"{repository}@{rest.partition(':')[0]}" if at else address
+
+
+def overdone(
+    losses: Mapping[tuple[str, str], Loss], share_of: Mapping[str, float], default: float, least: int
+) -> list[str]:
+    """A line for each domain and each source that loses more than its share, with examples; sorted, mostly empty.
+
+    ``share_of`` holds the shares of single domains; groups of fewer than ``least`` documents are not watched.
+    """
+    found = []
+    for (domain, source), loss in sorted([*_by_domain(losses), *losses.items()]):
+        limit = share_of.get(domain, default)
+        if loss.documents >= least and loss.removed > limit * loss.documents:
+            name = f"domain {domain!r}" + (f", source {source!r}" if source else "")
+            lines = "".join(f"\n    {example}" for example in loss.examples)
+            found.append(f"{name} loses {loss.removed} of {loss.documents} documents, more than {limit:.0%}:{lines}")
+    return found
+
+
+def _by_domain(losses: Mapping[tuple[str, str], Loss]) -> Iterable[tuple[tuple[str, str], Loss]]:
+    totals: dict[tuple[str, str], Loss] = {}
+    for (domain, _), loss in sorted(losses.items(), key=lambda item: item[0]):
+        total = totals.setdefault((domain, ""), Loss())
+        total.documents += loss.documents
+        total.removed += loss.removed
+        total.examples = (total.examples + loss.examples)[:_EXAMPLES]
+    return totals.items()

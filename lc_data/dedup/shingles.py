@@ -1,0 +1,101 @@
+"""Shingles: the word n-grams of a text as 64-bit hashes, and the exact similarity of two texts by them.
+
+A shingle's hash depends on its words and their order alone, so equal n-grams have equal hashes in every document, and
+the sets of hashes stand for the sets of n-grams up to collisions of one in 2^64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from lc_data.text.characters import character_classes, lower_case
+from lc_data.text.compile import Bytes, Hashes, Numbers, kernel
+from lc_data.text.words import BLOCK_WORDS, content_words, mix64
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def shingle_set(text: npt.NDArray[np.uint8], ngram_words: int) -> npt.NDArray[np.uint64]:
+    """The different shingles of a text (UTF-8 bytes), sorted: uint64. Empty where it has fewer words than a shingle.
+
+    Takes 8 bytes a shingle, about 1.5 times the size of the text at most.
+    """
+    blocks = list(_blocks(text, ngram_words))
+    if not blocks:
+        return np.zeros(0, np.uint64)
+    hashes = np.concatenate(blocks)
+    hashes.sort()
+    return hashes[_first_of_equals(hashes)]
+
+
+def jaccard(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> float:
+    """The Jaccard similarity of two sorted sets; 0 where both are empty, since nothing shows that they are alike."""
+    shared = count_shared(left, right)
+    union = len(left) + len(right) - shared
+    return shared / union if union else 0.0
+
+
+def _blocks(text: npt.NDArray[np.uint8], ngram_words: int) -> Iterator[npt.NDArray[np.uint64]]:
+    tables = character_classes(), lower_case()
+    hashes = np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64)
+    shingles = np.empty(BLOCK_WORDS, np.uint64)
+    at = held = 0
+    while at < len(text):
+        at, held, count = next_shingles(text, at, held, tables, hashes, shingles)
+        if count:
+            yield shingles[:count].copy()
+
+
+def _first_of_equals(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    first = np.ones(len(values), bool)
+    first[1:] = values[1:] != values[:-1]
+    return first
+
+
+@kernel
+def next_shingles(
+    text: Bytes, at: int, held: int, tables: tuple[Bytes, Numbers], hashes: Hashes, shingles: Hashes
+) -> tuple[int, int, int]:
+    """Fill ``shingles`` with those that end in the next words of a text.
+
+    ``hashes`` carries words from call to call, ``held`` of them at its start; it is n - 1 longer than ``shingles``.
+    Returns the byte to go on from, the words now held, and the shingles written.
+    """
+    ngram = len(hashes) - len(shingles) + 1
+    at, count = content_words(text, at, tables[0], tables[1], hashes[held:])
+    words = held + count
+    written = words - ngram + 1
+    if written <= 0:
+        return at, words, 0
+    power = np.uint64(1)
+    for _ in range(ngram - 1):
+        power *= _BASE
+    rolling = np.uint64(0)
+    for index in range(words):
+        if index >= ngram:
+            rolling -= hashes[index - ngram] * power
+        rolling = rolling * _BASE + hashes[index]
+        if index >= ngram - 1:
+            shingles[index - ngram + 1] = mix64(rolling)
+    for index in range(ngram - 1):
+        hashes[index] = hashes[written + index]
+    return at, ngram - 1, written
+
+
+@kernel
+def count_shared(left: Hashes, right: Hashes) -> int:
+    """How many values two sorted sets share."""
+    i, j, shared = 0, 0, 0
+    while i < len(left) and j < len(right):
+        if left[i] == right[j]:
+            shared += 1
+            i += 1
+            j += 1
+        elif left[i] < right[j]:
+            i += 1
+        else:
+            j += 1
+    return shared

@@ -1,0 +1,1 @@
+"""Honest lengths: text to tokens, never truncated, and documents into length buckets. Pure: no disk, no Ray."""

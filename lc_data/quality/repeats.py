@@ -1,0 +1,212 @@
+"""The kernels behind the repetition rules: what in a text occurred before."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lc_data.text.characters import SPACE, UNSPACED
+from lc_data.text.compile import Bytes, Counts, Flags, Numbers, kernel
+from lc_data.text.hash_table import find_slot, grow, is_crowded
+from lc_data.text.words import BLOCK_WORDS, code_point, mix64, skip_space, spaced_words
+
+_SEED = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x00000100000001B3)
+_ONE = np.uint64(1)
+_HALF = np.uint64(32)
+_FIRST_SLOTS = 256
+_NEW_LINE = 10
+
+
+@kernel
+def duplicate_paragraphs(data: Bytes, offsets: Counts, classes: Bytes, out: Counts) -> None:
+    """Per row: paragraphs (parted by empty lines), those that occurred before, and their characters."""
+    for row in range(len(offsets) - 1):
+        start = skip_space(data, offsets[row], offsets[row + 1], classes)
+        end = start
+        at = start
+        while at < offsets[row + 1]:
+            point, width = code_point(data, at)
+            at += width
+            if not classes[point] & SPACE:
+                end = at
+        _duplicate_segments(data[start:end], 2, out[row])
+
+
+@kernel
+def duplicate_lines(data: Bytes, offsets: Counts, out: Counts) -> None:
+    """Per row: lines (empty ones left out), those that occurred before, their characters, and all characters."""
+    for row in range(len(offsets) - 1):
+        text = data[offsets[row] : offsets[row + 1]]
+        _duplicate_segments(text, 1, out[row])
+        for byte in text:
+            out[row, 3] += byte & 0xC0 != 0x80
+
+
+@kernel
+def _duplicate_segments(text: Bytes, least_new_lines: int, out: Counts) -> None:
+    """Segments parted by at least so many line ends: their number, the number and characters of repeated ones.
+
+    Only whole separators may stand at the end of the text, so paragraphs are given stripped.
+    """
+    keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
+    used = 0
+    at, size = 0, len(text)
+    value, chars = _SEED, 0
+    while True:
+        run = 0
+        while at + run < size and text[at + run] == _NEW_LINE:
+            run += 1
+        if at + run < size and run < least_new_lines:
+            # Part of the segment: a lone line end inside a paragraph, or any other byte.
+            stop = at + max(run, 1)
+            while at < stop:
+                value = (value ^ np.uint64(text[at])) * _PRIME
+                chars += text[at] & 0xC0 != 0x80
+                at += 1
+            continue
+        if is_crowded(used, keys):
+            keys, numbers = grow(keys, numbers)
+        key = mix64(value) | _ONE
+        slot = find_slot(keys, key)
+        out[0] += 1
+        if keys[slot] == key:
+            out[1] += 1
+            out[2] += chars
+        else:
+            keys[slot] = key
+            used += 1
+        if run == 0:
+            return
+        at += run
+        value, chars = _SEED, 0
+
+
+@kernel
+def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, duplicates: Counts) -> None:
+    """For each row and n (columns 2 and up): characters of the commonest n-gram, and of n-grams that occurred before.
+
+    The commonest counts one space between words and is multiplied by its count, the earliest of equals; those that
+    occurred before are read from the left without overlap and without spaces, as in the published code. Where most
+    words are single Han or kana characters, n counts pairs of them, and no space stands between.
+    """
+    for row in range(len(offsets) - 1):
+        words, word_lengths, unspaced = _number_words(data[offsets[row] : offsets[row + 1]], classes)
+        scale = 2 if 2 * unspaced > len(words) else 1
+        # Where an n-gram may start that occurs twice, and the number of the (n-1)-gram that starts there.
+        starts = np.arange(len(words)).astype(np.uint32)
+        grams = words.copy()
+        for n in range(2, scale * (tops.shape[1] - 1) + 1):
+            if len(words) < n:
+                break
+            starts, grams, different = _number_ngrams(starts, grams, words, n)
+            counts = np.zeros(different, np.uint32)
+            for gram in grams:
+                counts[gram] += np.uint32(1)
+            if n % scale == 0:
+                chars, count = _commonest(starts, grams, counts, words, word_lengths, n)
+                tops[row, n // scale] = (chars + (n - 1 if scale == 1 else 0)) * count
+            repeated = counts[grams] > 1
+            starts, grams = starts[repeated], grams[repeated]
+            if n % scale == 0:
+                seen = np.zeros(different, np.bool_)
+                duplicates[row, n // scale] = _repeated_chars(starts, grams, seen, words, word_lengths, n)
+
+
+@kernel
+def _number_words(text: Bytes, classes: Bytes) -> tuple[Numbers, Counts, int]:
+    """The text as word numbers in order of first sight, the length of each different word, and how many are Han."""
+    hashes = np.empty(BLOCK_WORDS, np.uint64)
+    lengths = np.empty(BLOCK_WORDS, np.int64)
+    kinds = np.empty(BLOCK_WORDS, np.uint8)
+    keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
+    words = np.empty(min(len(text), BLOCK_WORDS), np.uint32)
+    word_lengths = np.empty(_FIRST_SLOTS, np.int64)
+    used, total, unspaced, at = 0, 0, 0, 0
+    while at < len(text):
+        at, count = spaced_words(text, at, classes, hashes, lengths, kinds)
+        if total + count > len(words):
+            wider = np.empty(max(total + count, len(words) + len(words) // 2), np.uint32)
+            wider[:total] = words[:total]
+            words = wider
+        for index in range(count):
+            unspaced += kinds[index] & UNSPACED != 0
+            if is_crowded(used, keys):
+                keys, numbers = grow(keys, numbers)
+                wider_lengths = np.empty(len(keys), np.int64)
+                wider_lengths[:used] = word_lengths[:used]
+                word_lengths = wider_lengths
+            key = hashes[index] | _ONE
+            slot = find_slot(keys, key)
+            if keys[slot] == 0:
+                keys[slot] = key
+                numbers[slot] = np.uint32(used)
+                word_lengths[used] = lengths[index]
+                used += 1
+            words[total + index] = numbers[slot]
+        total += count
+    return words[:total], word_lengths[:used], unspaced
+
+
+@kernel
+def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> tuple[Numbers, Numbers, int]:
+    """From the numbers of (n-1)-grams to those of n-grams, and how many different ones there are.
+
+    The last start falls away when the text ends before the n-gram does.
+    """
+    keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
+    longer = np.empty(len(starts), np.uint32)
+    used, count = 0, 0
+    for index in range(len(starts)):
+        last = np.int64(starts[index]) + n - 1
+        if last >= len(words):
+            break
+        if is_crowded(used, keys):
+            keys, numbers = grow(keys, numbers)
+        # Numbers of grams and words are below 2^32 - 1, so the key is never 0 and never ambiguous.
+        key = (np.uint64(grams[index]) << _HALF | np.uint64(words[last])) + _ONE
+        slot = find_slot(keys, key)
+        if keys[slot] == 0:
+            keys[slot] = key
+            numbers[slot] = np.uint32(used)
+            used += 1
+        longer[index] = numbers[slot]
+        count += 1
+    return starts[:count], longer[:count], used
+
+
+@kernel
+def _commonest(
+    starts: Numbers, grams: Numbers, counts: Numbers, words: Numbers, word_lengths: Counts, n: int
+) -> tuple[int, int]:
+    """Characters of the commonest n-gram and its count; where none occurs twice, of the first one."""
+    best, most = 0, np.uint32(1)
+    for number in range(len(counts)):
+        if counts[number] > most:
+            best, most = number, counts[number]
+    start = 0
+    if most > 1:
+        index = 0
+        while grams[index] != best:
+            index += 1
+        start = int(starts[index])
+    chars = 0
+    for word in words[start : start + n]:
+        chars += word_lengths[word]
+    return chars, int(most)
+
+
+@kernel
+def _repeated_chars(starts: Numbers, grams: Numbers, seen: Flags, words: Numbers, word_lengths: Counts, n: int) -> int:
+    """Characters of n-grams that occurred before, from the left, without overlap."""
+    chars, free = 0, 0
+    for index in range(len(starts)):
+        start = int(starts[index])
+        if start < free:
+            continue
+        if seen[grams[index]]:
+            for word in words[start : start + n]:
+                chars += word_lengths[word]
+            free = start + n
+        else:
+            seen[grams[index]] = True
+    return chars

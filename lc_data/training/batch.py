@@ -1,0 +1,74 @@
+"""One rank's packs of one optimizer step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lc_data.failure import Failure
+from lc_data.training.loss import IGNORED, next_token_targets
+
+
+class PackError(Failure):
+    """What the stream delivers is not what it promises."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The packs that one rank takes to one step, and how long it waited for them."""
+
+    packs: list[dict[str, Any]]
+    targets: list[Tensor]
+    """For each pack int64 [T]: what each position predicts."""
+    wait_seconds: float
+
+    @property
+    def label_tokens(self) -> int:
+        """Tokens that are predicted, over all packs."""
+        return sum(int((targets != IGNORED).sum()) for targets in self.targets)
+
+
+def next_batch(stream: Iterator[dict[str, Any]], packs: int, seq_len: int) -> Batch:
+    """Take packs from a stream, each checked by :func:`check_pack`; :class:`PackError` when there are too few."""
+    started = time.monotonic()
+    taken = []
+    for _ in range(packs):
+        pack = next(stream, None)
+        if pack is None:
+            raise PackError("the stream ended before the number of packs that its plan promises")
+        check_pack(pack, seq_len)
+        taken.append(pack)
+    return Batch(taken, [next_token_targets(pack["labels"]) for pack in taken], time.monotonic() - started)
+
+
+def check_pack(pack: dict[str, Any], seq_len: int) -> None:
+    """Raise :class:`PackError` when a pack's boundaries, positions and labels contradict each other.
+
+    A pack that passes cannot leak over a boundary unseen: segments cover the row, positions start again with each
+    segment, and the first token of a segment is no target, so nothing predicts it from the segment before.
+    """
+    cu_seqlens, tokens = pack["cu_seqlens"], pack["input_ids"]
+    lengths = cu_seqlens.diff()
+    starts = cu_seqlens[:-1].long()
+    where = f"pack {pack['pack_index']}"
+    if tokens.shape != (seq_len,):
+        raise PackError(f"{where} has shape {list(tokens.shape)}, not [{seq_len}]")
+    if cu_seqlens[0] != 0 or cu_seqlens[-1] != seq_len or (lengths <= 0).any():
+        raise PackError(f"{where}: cu_seqlens must rise from 0 to {seq_len}, got {cu_seqlens.tolist()}")
+    if int(lengths.max()) > pack["max_seqlen"]:
+        raise PackError(f"{where}: max_seqlen is {pack['max_seqlen']}, its longest segment {int(lengths.max())}")
+    if (pack["position_ids"][starts] != 0).any():
+        raise PackError(f"{where}: positions do not restart at every segment")
+    if (pack["labels"][starts] != IGNORED).any():
+        raise PackError(f"{where}: the first token of a segment is a target, so the segment before would predict it")
+
+
+def to_device(pack: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The arguments of the model's forward pass."""
+    names = ("input_ids", "position_ids", "cu_seqlens")
+    return {name: pack[name].to(device, non_blocking=True) for name in names} | {"max_seqlen": int(pack["max_seqlen"])}

@@ -1,0 +1,145 @@
+"""A Llama-family decoder over one flat pack: no batch axis, no padding mask, no cache.
+
+Parameters carry Hugging Face's names (``model.layers.0.self_attn.q_proj.weight``), so checkpoints need no mapping
+table. It is our own because boundaries then are an argument: general implementations infer them from positions and
+silently stop doing so with an all-ones mask or the default cache, after which the loss still falls.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+from torch.utils.checkpoint import checkpoint
+
+from lc_data.training.attention import attend
+from lc_data.training.config import ModelConfig
+from lc_data.training.loss import token_nll
+from lc_data.training.rope import rotate, rotation
+
+
+class Norm(nn.Module):
+    """RMSNorm over the last axis, computed in float32."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x [..., size]; its dtype is kept."""
+        wide = x.float()
+        return self.weight * (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention inside segments."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, width, bias = config.hidden_size, config.head_dim, config.attention_bias
+        self.head_dim = width
+        self.q_proj = nn.Linear(size, config.num_attention_heads * width, bias=bias)
+        self.k_proj = nn.Linear(size, config.num_key_value_heads * width, bias=bias)
+        self.v_proj = nn.Linear(size, config.num_key_value_heads * width, bias=bias)
+        self.o_proj = nn.Linear(config.num_attention_heads * width, size, bias=config.output_bias)
+        if config.head_norms:
+            self.q_norm = Norm(width, config.rms_norm_eps)
+            self.k_norm = Norm(width, config.rms_norm_eps)
+        self.head_norms = config.head_norms
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+        """Mix the tokens of x [T, hidden_size] inside each segment."""
+        q, k, v = (layer(x).unflatten(-1, (-1, self.head_dim)) for layer in (self.q_proj, self.k_proj, self.v_proj))
+        if self.head_norms:
+            q, k = self.q_norm(q), self.k_norm(k)
+        mixed = attend(rotate(q, *angles), rotate(k, *angles), v, cu_seqlens, max_seqlen)
+        return self.o_proj(mixed.flatten(-2))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform each token of x [T, hidden_size]."""
+        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """One decoder layer; it may compute itself again in the backward pass."""
+
+    def __init__(self, config: ModelConfig, recompute: bool) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = FeedForward(config)
+        self.input_layernorm = Norm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = Norm(config.hidden_size, config.rms_norm_eps)
+        self.recompute = recompute
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+        """Residual attention, then residual feed-forward, over x [T, hidden_size]."""
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._transform, x, angles, cu_seqlens, max_seqlen, use_reentrant=False)
+        return self._transform(x, angles, cu_seqlens, max_seqlen)
+
+    def _transform(self, x: Tensor, angles: tuple[Tensor, Tensor], cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), angles, cu_seqlens, max_seqlen)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    """Embedding, layers and final norm."""
+
+    def __init__(self, config: ModelConfig, recompute: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config, recompute) for _ in range(config.num_hidden_layers))
+        self.norm = Norm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, input_ids: Tensor, position_ids: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+        """Hidden states [T, hidden_size] of a pack."""
+        angles = rotation(position_ids, self.config.head_dim, self.config.rope_theta)
+        x = self.embed_tokens(input_ids)
+        for layer in self.layers:
+            x = layer(x, angles, cu_seqlens, max_seqlen)
+        return self.norm(x)
+
+
+class CausalLM(nn.Module):
+    """A decoder with its output head, or with the embedding in its place where the two are tied."""
+
+    def __init__(self, config: ModelConfig, recompute: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config, recompute)
+        if not config.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        cu_seqlens: Tensor,
+        max_seqlen: int,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """Negative log-likelihood of each target (float32 [T], nats), or the logits [T, vocab_size] without targets.
+
+        Args:
+            input_ids: int64 [T], the tokens of one pack.
+            position_ids: int64 [T], restarting at each document.
+            cu_seqlens: int32 [segments + 1], from 0 to T.
+            max_seqlen: length of the longest segment.
+            targets: int64 [T], already shifted (see :func:`lc_data.training.loss.next_token_targets`).
+
+        """
+        hidden = self.model(input_ids, position_ids, cu_seqlens, max_seqlen)
+        head = self.model.embed_tokens.weight if self.config.tie_word_embeddings else self.lm_head.weight
+        return hidden @ head.T if targets is None else token_nll(hidden, head, targets)

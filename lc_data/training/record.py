@@ -1,0 +1,68 @@
+"""What a training leaves in its folder: which job it was, what came of it, and what stood there before."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from lc_data.corpus import storage
+from lc_data.corpus.fingerprint import difference
+from lc_data.training.job import TrainingJob
+from lc_data.training.metrics import read_metrics
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished training left, and whether it was trained now."""
+
+    ran: bool
+    result: dict[str, Any]
+    """The content of ``result.json``."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        r = self.result
+        return f"{r['steps']:,} steps, {r['tokens']:,} tokens, loss {r['first_loss']:.3f} to {r['last_loss']:.3f}"
+
+
+def finished(job: TrainingJob) -> Outcome | None:
+    """The outcome of this very job if it has been trained to its end before."""
+    path = job.folder / "result.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return Outcome(False, result) if result is not None and result["fingerprint"] == job.fingerprint() else None
+
+
+def write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
+    """Write ``result.json``, which says that the training is done."""
+    rows = read_metrics(job.folder / "metrics.jsonl")
+    result = {
+        "fingerprint": job.fingerprint(),
+        "steps": steps,
+        "tokens": steps * job.section.batch_tokens,
+        "packs_consumed": packs_consumed,
+        "packs_left": job.packs - packs_consumed,
+        "first_loss": rows[0]["loss"],
+        "last_loss": rows[-1]["loss"],
+    }
+    storage.write_atomic(str(job.folder / "result.json"), json.dumps(result, indent=1).encode() + b"\n")
+
+
+def open_folder(job: TrainingJob) -> None:
+    """Make the folder this job's own: what another job left there is moved aside, with a line on what differs."""
+    record = job.folder / "job.json"
+    identity = json.loads(json.dumps(job.identity()))
+    if record.exists():
+        changes = difference(json.loads(record.read_text(encoding="utf-8")), identity)
+        if not changes:
+            return
+        previous = job.folder / "previous"
+        aside = previous / f"{len(list(previous.glob('*'))) + 1:03d}"
+        aside.mkdir(parents=True)
+        for path in sorted(job.folder.iterdir()):
+            if path != previous:
+                path.rename(aside / path.name)
+        print(f"{job.kind} starts anew ({'; '.join(changes)}); what was there is in {aside}", file=sys.stderr)
+    storage.write_atomic(str(record), json.dumps(identity, indent=1).encode() + b"\n")

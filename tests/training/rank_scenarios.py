@@ -1,0 +1,85 @@
+"""Trainings on several ranks, run as a program: every rank is a fork of one process that has torch imported already.
+
+Starting ranks under torchrun costs 10 to 30 s of imports each time; a fork costs none. Argument: a folder, in which
+every scenario leaves its training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lc_data.training.loop import train
+from lc_data.training.stopping import STOPPED_EXIT_CODE, TrainingStopped
+from tests.training.synthetic import SyntheticStream, make_job, make_packs
+
+PACKS = make_packs(32)
+
+
+class WatchedStream(SyntheticStream):
+    """Writes down every pack it yields; sends its process SIGTERM at a certain pack."""
+
+    def __init__(self, folder: Path, rank: int, world_size: int, stop_at: int | None = None) -> None:
+        super().__init__(PACKS, rank, world_size)
+        self.log = folder / f"yielded-{rank}-of-{world_size}.json"
+        self.stop_at = stop_at
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for pack in super().__iter__():
+            self.log.write_text(json.dumps(self.yielded))
+            if pack["pack_index"] == self.stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield pack
+
+
+def run_ranks(world_size: int, work: Callable[[], None]) -> list[int]:
+    """Run ``work`` on so many forked ranks; their exit codes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    children = []
+    for rank in range(world_size):
+        child = os.fork()
+        if child == 0:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world_size)}
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            code = 1
+            try:
+                work()
+                code = 0
+            except TrainingStopped:
+                code = STOPPED_EXIT_CODE
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        children.append(child)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def train_in(folder: Path, stop_at: int | None = None) -> Callable[[], None]:
+    folder.mkdir(exist_ok=True)
+    return lambda: train(make_job(folder, PACKS, lambda r, w: WatchedStream(folder, r, w, stop_at))) and None
+
+
+def main(root: Path) -> None:
+    codes = {}
+    for world_size in (1, 2, 4):
+        codes[f"straight-{world_size}"] = run_ranks(world_size, train_in(root / f"straight-{world_size}"))
+    # Pack 23 is rank 1's alone: both ranks have to stop, in the sixth step, which is given up.
+    codes["stopped"] = run_ranks(2, train_in(root / "stopped", stop_at=23))
+    for world_size in (1, 2, 4):
+        folder = root / f"two-then-{world_size}"
+        shutil.copytree(root / "stopped", folder)
+        codes[f"resumed-{world_size}"] = run_ranks(world_size, train_in(folder))
+    (root / "codes.json").write_text(json.dumps(codes))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
