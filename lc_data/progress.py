@@ -26,6 +26,7 @@ class Progress:
         self._counted = 0.0
         self._note = ""
         self._started = self._last_line = time.monotonic()
+        self._written = -1.0
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -40,7 +41,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif kind is None:
+        elif kind is None and self._done != self._written:
             self._write_line()
 
     def advance(self, amount: float, note: str = "") -> None:
@@ -63,6 +64,7 @@ class Progress:
 
     def _write_line(self) -> None:
         self._last_line = time.monotonic()
+        self._written = self._done
         elapsed = self._last_line - self._started
         done, total = (format_quantity(value, self._unit) for value in (self._done, self._total))
         share = f" {100 * self._done / self._total:.0f}%" if self._total else ""

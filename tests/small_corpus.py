@@ -10,7 +10,25 @@ from pathlib import Path
 from lc_data.recipe.load import parse_recipe
 from lc_data.recipe.recipe import Recipe
 
-_SYLLABLES = ("ba", "co", "di", "fu", "gra", "hel", "in", "jo", "kar", "lo", "mi", "nor", "os", "pe", "qua", "ri", "sta")
+_SYLLABLES = (
+    "ba",
+    "co",
+    "di",
+    "fu",
+    "gra",
+    "hel",
+    "in",
+    "jo",
+    "kar",
+    "lo",
+    "mi",
+    "nor",
+    "os",
+    "pe",
+    "qua",
+    "ri",
+    "sta",
+)
 _STOP = ("the", "of", "and", "to", "that", "with", "have", "be")
 _HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁律吕调阳云腾致雨露结为霜"
 
@@ -51,7 +69,10 @@ def write_small_corpus(folder: Path, seed: int = 0) -> None:
     lines.insert(5, b'{"id": "not-unicode", "text": "\xff\xfe"}')
     (folder / "books.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     web = [{"id": f"web-{i}", "text": prose(rng, rng.choice([4, 60, 200, 800]))} for i in range(120)]
-    web += [{"id": "web-3", "text": "the second document of this id and that is to be put aside"}, {"id": "null", "text": None}]
+    web += [
+        {"id": "web-3", "text": "the second document of this id and that is to be put aside"},
+        {"id": "null", "text": None},
+    ]
     (folder / "web.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, web)).encode(), mtime=0))
     (folder / "chinese").mkdir(exist_ok=True)
     for i in range(20):

@@ -46,7 +46,8 @@ class BenchResult:
 
 def compare_in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 5) -> tuple[float, float]:
     """Median seconds of each, the two called in turn so that both meet the same state of the machine."""
-    mine, other = [], []
+    mine: list[float] = []
+    other: list[float] = []
     for _ in range(rounds):
         for call, seconds in ((ours, mine), (theirs, other)):
             started = time.perf_counter()

@@ -6,8 +6,6 @@ the sets of hashes stand for the sets of n-grams up to collisions of one in 2^64
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
@@ -21,14 +19,19 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)
 def shingle_set(text: npt.NDArray[np.uint8], ngram_words: int) -> npt.NDArray[np.uint64]:
     """The different shingles of a text (UTF-8 bytes), sorted: uint64. Empty where it has fewer words than a shingle.
 
-    Takes 8 bytes a shingle, about 1.5 times the size of the text at most.
+    Takes 8 bytes a shingle: 1.5 times the size of an English text, 2.7 times that of a Chinese one.
     """
-    blocks = list(_blocks(text, ngram_words))
-    if not blocks:
-        return np.zeros(0, np.uint64)
-    hashes = np.concatenate(blocks)
-    hashes.sort()
-    return hashes[_first_of_equals(hashes)]
+    tables = character_classes(), lower_case()
+    hashes = np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64)
+    # A word takes two bytes on average at least; memory that is never written is never used.
+    shingles = np.empty(len(text) // 2 + 1 + BLOCK_WORDS, np.uint64)
+    at = held = total = 0
+    while at < len(text):
+        at, held, count = next_shingles(text, at, held, tables, hashes, shingles[total : total + BLOCK_WORDS])
+        total += count
+    shingles[:total].sort()
+    shingles.resize(drop_repeats(shingles[:total]), refcheck=False)
+    return shingles
 
 
 def jaccard(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> float:
@@ -36,23 +39,6 @@ def jaccard(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> floa
     shared = count_shared(left, right)
     union = len(left) + len(right) - shared
     return shared / union if union else 0.0
-
-
-def _blocks(text: npt.NDArray[np.uint8], ngram_words: int) -> Iterator[npt.NDArray[np.uint64]]:
-    tables = character_classes(), lower_case()
-    hashes = np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64)
-    shingles = np.empty(BLOCK_WORDS, np.uint64)
-    at = held = 0
-    while at < len(text):
-        at, held, count = next_shingles(text, at, held, tables, hashes, shingles)
-        if count:
-            yield shingles[:count].copy()
-
-
-def _first_of_equals(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    first = np.ones(len(values), bool)
-    first[1:] = values[1:] != values[:-1]
-    return first
 
 
 @kernel
@@ -83,6 +69,17 @@ def next_shingles(
     for index in range(ngram - 1):
         hashes[index] = hashes[written + index]
     return at, ngram - 1, written
+
+
+@kernel
+def drop_repeats(ordered: Hashes) -> int:
+    """Move the different values of a sorted array to its front; returns how many there are."""
+    count = 0
+    for index in range(len(ordered)):
+        if index == 0 or ordered[index] != ordered[index - 1]:
+            ordered[count] = ordered[index]
+            count += 1
+    return count
 
 
 @kernel

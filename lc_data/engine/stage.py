@@ -21,6 +21,7 @@ from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.engine.backend import Backend
 from lc_data.engine.task import Job, Task, TaskRecord, Work
 from lc_data.progress import Progress
+from lc_data.recipe.load import dump_recipe
 from lc_data.recipe.recipe import Recipe
 
 
@@ -60,6 +61,8 @@ class Stage:
     config: Callable[[Recipe], dict[str, Any]]
     """The part of the resolved recipe that its output depends on, as JSON."""
     work: Callable[[StageContext], Outcome]
+    check: Callable[[Recipe], None] = lambda recipe: None
+    """Raises ``RecipeError`` for what the recipe names and cannot be had: asked of every stage before any works."""
 
 
 @dataclass
@@ -119,11 +122,13 @@ class StageReport:
 
 
 def bring_up_to_date(stage: Stage, recipe: Recipe, run: RunFolder, backend: Backend) -> StageReport:
-    """Run a stage unless its published output is already that of this recipe."""
+    """Run a stage unless its published output is already that of this recipe, which is saved with the run."""
     folder = run.stage(stage.name)
     config = stage.config(recipe)
     upstream = {name: run.stage(name).manifest().fingerprint for name in stage.upstream}
     mark = fingerprint([stage.name, stage.version, config, upstream])
+    # Not earlier: finding the fingerprint looks at what the recipe names, and may find that it is wrong.
+    storage.write_atomic(run.recipe_uri, dump_recipe(recipe).encode())
     existing = _existing(folder)
     if existing is not None and existing.fingerprint == mark:
         return StageReport(stage.name, ran=False, changes=[], seconds=0.0, manifest=existing)

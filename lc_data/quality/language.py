@@ -24,7 +24,6 @@ from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.filtering import LanguageRule
 from lc_data.text.buffers import each_text
 
-
 _WRITTEN_CHINESE = frozenset({"yue", "wuu", "lzh"})
 """Labels that py3langid gives to one in twenty windows of classical Chinese; fastText calls all of it ``zh``."""
 

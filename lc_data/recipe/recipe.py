@@ -71,6 +71,28 @@ class Recipe(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _long_begins_at_a_bucket(self) -> Recipe:
+        for key, mixture in (("mixture", self.mixture), ("sft_mixture", self.sft_mixture)):
+            threshold, edges = mixture.lengths.threshold_tokens, self.bucket.edges_tokens
+            if mixture.lengths.mode != "none" and threshold not in edges:
+                raise ValueError(
+                    f"{key}.lengths.threshold_tokens is {threshold}, which is none of bucket.edges_tokens {list(edges)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_are_whole_rows(self) -> Recipe:
+        for key, section in (("pretrain", self.pretrain), ("sft", self.sft)):
+            row = self.pack.seq_len * (section.processes if section else 1)
+            if section is not None and section.batch_tokens % row:
+                fit = max(1, section.batch_tokens // row) * row
+                raise ValueError(
+                    f"{key}.batch_tokens is {section.batch_tokens}; it must be a multiple of pack.seq_len "
+                    f"({self.pack.seq_len}) x {key}.processes ({section.processes}) = {row}: for example {fit}"
+                )
+        return self
+
     def domains(self, purpose: str) -> list[str]:
         """The domains that sources declare for ``pretrain`` or ``sft``, sorted."""
         return sorted({source.domain for source in self.sources if source.purpose == purpose})

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lc_data.corpus import storage
 from lc_data.corpus.lock import lock_run
 from lc_data.corpus.run import RunFolder
 from lc_data.engine.backend import DeferredBackend
 from lc_data.engine.stage import Stage, StageReport, bring_up_to_date
-from lc_data.recipe.load import dump_recipe
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages import balance, bucket, dedupe, filter, ingest, pack  # noqa: A004
 
@@ -19,11 +17,11 @@ CHAIN: tuple[Stage, ...] = (ingest.STAGE, filter.STAGE, dedupe.STAGE, bucket.STA
 def run_chain(recipe: Recipe, run: RunFolder, to: str) -> Iterator[StageReport]:
     """Bring every stage up to ``to`` up to date, in order, and yield how each came to be so.
 
-    Saves the resolved recipe with the run before any work. Raises the first stage's error; what earlier stages
-    published stays.
+    Raises ``RecipeError`` before any work, and otherwise the first stage's error; what earlier stages published stays.
     """
-    last = [stage.name for stage in CHAIN].index(to)
+    stages = CHAIN[: [stage.name for stage in CHAIN].index(to) + 1]
+    for stage in stages:
+        stage.check(recipe)
     with lock_run(run.uri), DeferredBackend(recipe.engine) as backend:
-        storage.write_atomic(run.recipe_uri, dump_recipe(recipe).encode())
-        for stage in CHAIN[: last + 1]:
+        for stage in stages:
             yield bring_up_to_date(stage, recipe, run, backend)

@@ -95,7 +95,6 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 
 
 def _work(context: StageContext) -> Outcome:
-    check_rules(context.recipe)
     upstream = context.run.stage("ingest")
     dialogue_domains = tuple(context.recipe.domains("sft"))
     tasks = [
@@ -109,4 +108,4 @@ def _work(context: StageContext) -> Outcome:
     return Outcome.of(context.map("filter", filter_shard, tasks))
 
 
-STAGE = Stage(name="filter", version=1, upstream=("ingest",), config=_config, work=_work)
+STAGE = Stage(name="filter", version=1, upstream=("ingest",), config=_config, work=_work, check=check_rules)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.load import dump_recipe, find_recipe, load_recipe, parse_recipe
@@ -41,6 +42,11 @@ def test_resolved_recipe_reads_back_as_itself():
         ("mixture.weights={web: -1}", r"mixture\.weights\.web: .*got -1"),
         ("mixture.weights={web: 0}", "weights sum to 0"),
         ("mixture.lengths={mode: per_source, long_share: 1.5}", "long_share"),
+        ("mixture.lengths={mode: per_source, threshold_tokens: 5000, long_share: 0.5}", "5000, which is none of"),
+        (
+            "pretrain={batch_tokens: 40000, processes: 2, model: {path: m}}",
+            r"multiple of pack\.seq_len \(32768\) x pretrain\.processes \(2\) = 65536: for example 65536",
+        ),
         ("tokenizer.path=tokenizer.json", "exactly one of"),
         ("sources.books.name=web", "'web' is used more than once"),
         ("seed=-1", "seed: .*got -1"),
@@ -97,8 +103,8 @@ def test_every_shipped_recipe_is_valid():
     assert "demo" in names
     for name in names:
         text = find_recipe(name).read_text(encoding="utf-8")
-        filled = text.replace(": null}", ": given}")
-        assert parse_recipe(filled).sources
+        variables = yaml.safe_load(text).get("variables", {})
+        assert parse_recipe(text, [f"variables.{variable}=given" for variable in variables]).sources
 
 
 def test_an_unknown_recipe_name_suggests_the_nearest():

@@ -76,7 +76,9 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(corpus, tmp_path):
     balance = next(report for report in reports if report.stage == "balance")
     assert any("weights" in change for change in balance.changes)
     fresh = Path(tmp_path / "fresh")
-    list(run_chain(small_recipe(corpus, "mixture.weights={books: 6, web: 2, chinese: 2}"), RunFolder(str(fresh)), "pack"))
+    list(
+        run_chain(small_recipe(corpus, "mixture.weights={books: 6, web: 2, chinese: 2}"), RunFolder(str(fresh)), "pack")
+    )
     assert published_bytes(fresh) == published_bytes(Path(run.uri))
 
 

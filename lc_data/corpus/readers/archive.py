@@ -1,8 +1,8 @@
 """The records of a WARC archive, one after the other.
 
-Decompression and framing are ours, the headers and HTTP are warcio's. warcio's own iterator ends silently where an archive
-breaks off and reads whatever stands between two records as an older format, without a word to the caller; here both are
-told, and reading goes on at the next line that begins a record.
+Decompression and framing are ours, the headers and HTTP are warcio's. warcio's own iterator ends silently where an
+archive breaks off and reads whatever stands between two records as an older format, without a word to the caller; here
+both are told, and reading goes on at the next line that begins a record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from warcio.statusandheaders import StatusAndHeadersParserException
 
 from lc_data.corpus.readers.chunks import read_decompressed
 from lc_data.corpus.readers.inputs import InputRange
-from lc_data.corpus.readers.record import SAMPLE_BYTES, Fault
+from lc_data.corpus.readers.record import SAMPLE_BYTES, Fault, InputFault
 
 MAX_HEADER_BYTES = 4 << 20
 """Lines of one record's headers (and of its HTTP chunk sizes): a header without an end must not fill the memory."""
@@ -36,7 +36,7 @@ class Junk(NamedTuple):
 class ArchiveStream:
     """The decompressed archive, with ``read`` and ``readline`` as warcio wants them.
 
-    Both raise ``InputFault`` where the archive breaks off.
+    Both raise :class:`InputFault` where the archive breaks off.
     """
 
     def __init__(self, part: InputRange) -> None:
@@ -105,13 +105,11 @@ def read_archive(stream: ArchiveStream) -> Iterator[tuple[int, Any]]:
             return
         try:
             yield offset, _parse(loader, stream, line)
+        except InputFault:
+            raise
         except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError, Fault) as error:
-            if isinstance(error, Fault) and not type(error) is Fault:
-                raise
-            yield (
-                offset,
-                Junk(stream.position - offset, line[:SAMPLE_BYTES], str(error) or "the archive ends in a header"),
-            )
+            detail = str(error) or "the archive ends in a header"
+            yield offset, Junk(stream.position - offset, line[:SAMPLE_BYTES], detail)
 
 
 def _parse(loader: ArcWarcRecordLoader, stream: ArchiveStream, line: bytes) -> Any:

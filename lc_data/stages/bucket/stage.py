@@ -39,7 +39,6 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 
 def _work(context: StageContext) -> Outcome:
     recipe, upstream = context.recipe, context.upstream("dedupe")
-    check_tokenizer(recipe)
     source, tokenizer_entry = settle_tokenizer(context)
     info = tokenizer_info(source, recipe.tokenizer)
     domains = tuple(sorted(upstream.ledger.domains))
@@ -145,4 +144,4 @@ def _longest(grouped: Sequence[TaskRecord], shards: Sequence[FileEntry]) -> dict
     return max(found, key=lambda one: one["tokens"], default=None)
 
 
-STAGE = Stage(name="bucket", version=1, upstream=("dedupe",), config=_config, work=_work)
+STAGE = Stage(name="bucket", version=1, upstream=("dedupe",), config=_config, work=_work, check=check_tokenizer)

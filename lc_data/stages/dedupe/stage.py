@@ -85,6 +85,11 @@ def _number_shards(context: StageContext) -> _Input:
     return _Input(entries, tuple(upstream.file(entry.file) for entry in entries), sketches)
 
 
+def _work_files(context: StageContext, kind: str, shards: _Input) -> tuple[str, ...]:
+    """The work files of one kind that sketching left, one for each shard."""
+    return tuple(f"{context.folder.work_uri}/{kind}/{number:05d}.arrow" for number, _, _, _ in shards)
+
+
 def _partitions(keys: int) -> int:
     """How many partitions so many keys are joined in: a power of two that depends on the corpus alone."""
     return 1 << max(0, (-(-keys // PARTITION_KEYS) - 1).bit_length())
@@ -120,7 +125,7 @@ def _find_copies(context: StageContext, shards: _Input) -> tuple[str, ...]:
     if not context.recipe.dedupe.exact:
         return ()
     work = context.folder.work_uri
-    key_uris = tuple(uri.replace("/sketches/", "/exact_keys/") for uri in shards.sketches.uris)
+    key_uris = _work_files(context, "exact_keys", shards)
     tasks = [Task(f"{p:05d}", CopiesPartition(p, key_uris)) for p in range(_partitions(shards.documents))]
     context.map("copies", find_copies, tasks)
     return tuple(f"{work}/copies/{task.key}.arrow" for task in tasks)
@@ -131,7 +136,7 @@ def _find_near(context: StageContext, shards: _Input, copies_uris: tuple[str, ..
     near, work = context.recipe.dedupe.near, context.folder.work_uri
     if near is None:
         return Removals(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), {}
-    key_uris = tuple(uri.replace("/sketches/", "/band_keys/") for uri in shards.sketches.uris)
+    key_uris = _work_files(context, "band_keys", shards)
     tasks = [
         Task(f"{p:05d}", PairsPartition(p, key_uris, copies_uris, shards.sketches, near))
         for p in range(_band_partitions(context, shards))

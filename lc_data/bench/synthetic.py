@@ -1,0 +1,69 @@
+"""A packed run of random tokens, for measuring what comes after packing without a corpus at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from lc_data.bench.pack import draw_lengths
+from lc_data.corpus.ledger import Ledger
+from lc_data.corpus.manifest import Manifest, write_manifest
+from lc_data.corpus.run import RunFolder
+from lc_data.corpus.shard import WrittenTable
+from lc_data.corpus.tokenized import TokenizerInfo
+from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, span_lists, write_index, write_tokenized
+from lc_data.engine.backend import SerialBackend
+from lc_data.engine.stage import bring_up_to_date
+from lc_data.recipe.load import parse_recipe
+from lc_data.stages import balance, pack
+
+_TOKENIZER = TokenizerInfo("random", "tokenizer.json", "0" * 32, 50_000, None, 1, 1)
+_DOMAIN = "synthetic"
+
+
+def write_packed_run(run: RunFolder, tokens: int, seq_len: int) -> None:
+    """Write about so many random tokens as bucketed shards, and balance and pack them with the real stages."""
+    recipe = parse_recipe(
+        f"{{name: synthetic, sources: [{{name: a, kind: text, domain: {_DOMAIN}, paths: [none]}}], "
+        f"tokenizer: {{train: {{}}}}, pack: {{seq_len: {seq_len}}}, mixture: {{held_out: {{share: 0}}}}}}"
+    )
+    lengths = draw_lengths(tokens // 4000, seed=2).astype(np.uint32)
+    _write_bucketed(run, lengths, recipe.bucket.edges_tokens)
+    for stage in (balance.STAGE, pack.STAGE):
+        bring_up_to_date(stage, recipe, run, SerialBackend())
+
+
+def _write_bucketed(run: RunFolder, lengths: np.ndarray, edges: tuple[int, ...]) -> None:
+    rng, folder = np.random.default_rng(3), run.stage("bucket").uri
+    buckets = np.searchsorted(edges, lengths, side="right")
+    ledger, entries, order, first = Ledger(), [], [], 0
+    for bucket in np.unique(buckets).tolist():
+        mine = lengths[buckets == bucket]
+        count = int(mine.sum())
+        documents = TokenizedDocuments(
+            ids=pa.array([f"{bucket}-{row}" for row in range(len(mine))], pa.string()),
+            tokens=rng.integers(2, 50_000, count, dtype=np.uint16),
+            lengths=mine,
+            target_spans=span_lists([None] * len(mine)),
+            text_bytes=count,
+        )
+        target = WrittenTable(folder, f"shards/{bucket}.arrow")
+        entry = write_tokenized(target, documents, Stratum(_DOMAIN, bucket), _TOKENIZER, [_DOMAIN])
+        entries.append(entry.model_copy(update={"facts": entry.facts | {"first_document": first}}))
+        order.append(np.flatnonzero(buckets == bucket))
+        first += len(mine)
+        ledger.come_in(_DOMAIN, len(mine), count, count)
+        ledger.keep(_DOMAIN, len(mine), count, count)
+    rows = np.concatenate(order)
+    index = write_index(folder, lengths[rows], np.zeros(len(rows), np.int64), buckets[rows])
+    facts = {
+        "tokenizer": vars(_TOKENIZER),
+        "domains": [_DOMAIN],
+        "purposes": {_DOMAIN: "pretrain"},
+        "edges_tokens": list(edges),
+    }
+    mark = "synthetic".ljust(32, "0")
+    manifest = Manifest(
+        stage="bucket", fingerprint=mark, shards=entries, extra=[index], ledger=ledger, seed=0, facts=facts
+    )
+    write_manifest(run.stage("bucket").manifest_uri, manifest)
