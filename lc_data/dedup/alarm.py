@@ -24,14 +24,17 @@ class Loss:
             self.examples.append(example)
 
 
-def source_group(domain: str, source: str) -> tuple[str, str]:
-    """What is watched as one: the file or repository that documents came from, within a domain.
+def source_group(domain: str, source: str, names: frozenset[str]) -> tuple[str, str]:
+    """What is watched as one within a domain: a source of the recipe, or what its records call their own source.
 
-    A source is an address: ``file#place`` or ``repository@commit:path``; the place and the path are left out.
+    Documents that state no source are addressed below the name of the recipe's source. Others are taken to follow
+    ``repository@commit:path``, of which the path is left out.
     """
-    address = source.partition("#")[0]
-    repository, at, rest = address.partition("@")
-    return domain, f"{repository}@{rest.partition(':')[0]}" if at else address
+    name = source.partition("/")[0]
+    if name in names:
+        return domain, name
+    repository, at, rest = source.partition("@")
+    return domain, f"{repository}@{rest.partition(':')[0]}" if at else source
 
 
 def overdone(

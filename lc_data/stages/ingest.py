@@ -19,7 +19,7 @@ from lc_data.corpus.ledger import Ledger
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.readers import unique
 from lc_data.corpus.readers.intake import take_in
-from lc_data.corpus.readers.kinds import ReadPlan, list_inputs, plan_source
+from lc_data.corpus.readers.kinds import ReadPlan, identify_inputs, list_inputs, plan_source
 from lc_data.corpus.readers.unique import Repetition, find_repeated, load_keys, remove_repeated
 from lc_data.corpus.run import StageFolder
 from lc_data.engine.stage import Outcome, Stage, StageContext
@@ -60,7 +60,7 @@ def configure(recipe: Recipe) -> dict[str, Any]:
     return {
         "sources": [source.model_dump(mode="json") for source in recipe.sources],
         "ingest": recipe.ingest.model_dump(mode="json"),
-        "inputs": {source.name: fingerprint(list_inputs(source).identity()) for source in recipe.sources},
+        "inputs": {source.name: fingerprint(identify_inputs(source)) for source in recipe.sources},
         "software": _software(recipe.sources),
     }
 

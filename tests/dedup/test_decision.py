@@ -73,6 +73,7 @@ def test_the_alarm_names_domains_and_sources_that_lose_too_much():
 
 
 def test_what_is_watched_as_one_source():
-    assert source_group("d", "folder/a.jsonl#12") == ("d", "folder/a.jsonl")
-    assert source_group("d", "owner/repo@abc:docs/x.md") == ("d", "owner/repo@abc")
-    assert source_group("d", "s3://bucket/a.parquet") == ("d", "s3://bucket/a.parquet")
+    names = frozenset({"pages"})
+    assert source_group("d", "pages/folder/a.jsonl@1200", names) == ("d", "pages")
+    assert source_group("d", "owner/repo@abc:docs/x.md", names) == ("d", "owner/repo@abc")
+    assert source_group("d", "s3://bucket/a.parquet", names) == ("d", "s3://bucket/a.parquet")

@@ -232,7 +232,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
     put_corpus(tmp_path)
-    (tmp_path / "6.jsonl").write_bytes(to_lines({"id": "0-9", "text": "again"}, {"id": "last", "text": "x" * 2000}))
+    (tmp_path / "6.jsonl").write_bytes(to_lines({"id": "0-9", "text": "x" * 1000}, {"id": "last", "text": "x" * 900}))
     recipe = make_recipe(jsonl_source(tmp_path), task_bytes=2000)
     ingest(recipe, tmp_path / "whole")
     from lc_data.stages import ingest as module
@@ -247,6 +247,23 @@ def test_a_run_that_is_stopped_ends_with_the_same_bytes(
         return real(task, folder)
 
     monkeypatch.setattr(module, phase, fail_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(recipe, tmp_path / "run")
+    monkeypatch.undo()
+    ingest(recipe, tmp_path / "run")
+    assert files_of(tmp_path / "run") == files_of(tmp_path / "whole")
+
+
+def test_a_run_that_is_stopped_before_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_corpus(tmp_path)
+    recipe = make_recipe(jsonl_source(tmp_path), task_bytes=2000)
+    ingest(recipe, tmp_path / "whole")
+    from lc_data.stages import ingest as module
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_replace_shards", stop)
     with pytest.raises(KeyboardInterrupt):
         ingest(recipe, tmp_path / "run")
     monkeypatch.undo()

@@ -8,17 +8,18 @@ Python, so these stand for its content in the fingerprint.
 from __future__ import annotations
 
 import email
+import os
 import platform
 import re
 import sysconfig
 from collections.abc import Iterator, Sequence
-from importlib.metadata import Distribution, PackagePath, distributions
 from pathlib import Path
 
 import orjson
 
 from lc_data.corpus.listing import stat_file
 from lc_data.corpus.readers import dialogues, library
+from lc_data.corpus.readers.distributions import Installed, installed_distributions
 from lc_data.corpus.readers.inputs import Bundle, Input, InputFile, InputRange, Listing, read_whole, whole_files
 from lc_data.corpus.readers.record import (
     Document,
@@ -36,9 +37,9 @@ from lc_data.corpus.readers.text import read_document
 from lc_data.corpus.readers.tree import bundle_files, read_bundle
 from lc_data.recipe.sources import EnvironmentSource
 
-_OWN_NAME = "lc-data"
+_LIBRARY_KINDS = ("library_documentation", "dialogues")
 _CODE = (".py", ".pyx", ".pxd", ".c", ".h", ".cc", ".cpp", ".hpp", ".cu", ".cuh", ".rs", ".go", ".sh")
-_LICENCE_NAME = re.compile(r"(licen[cs]e|copying|notice|copyright)[^/]*", re.IGNORECASE)
+_LICENCE_NAME = re.compile("licen[cs]e|copying|notice|copyright", re.IGNORECASE)
 _LICENCE_ENDINGS = ("", ".txt", ".md", ".rst", ".apache", ".bsd", ".mit")
 _LIBRARY_LICENCE = "PSF-2.0"
 _LIBRARY_LEFT_OUT = frozenset(
@@ -46,14 +47,18 @@ _LIBRARY_LEFT_OUT = frozenset(
 )
 
 
+def identify(source: EnvironmentSource) -> list[str]:
+    """What the output of a source depends on: the names and versions of what it reads."""
+    if source.what in _LIBRARY_KINDS:
+        return [f"python=={platform.python_version()}"]
+    return [f"{each.name}=={each.version}" for each in installed_distributions(source.exclude)]
+
+
 def list_input(source: EnvironmentSource) -> Listing:
     """The files that ``source.what`` needs, by distribution or module."""
-    python = f"python=={platform.python_version()}"
-    if source.what in {"library_documentation", "dialogues"}:
-        return Listing(library_files(Path(sysconfig.get_path("stdlib"))), versions=[python])
-    installed = installed_distributions(source.exclude)
-    files = [file for distribution in installed for file in _files_of(distribution, source)]
-    return Listing(files, versions=[f"{_name_of(each)}=={each.version}" for each in installed])
+    if source.what in _LIBRARY_KINDS:
+        return Listing(library_files(Path(sysconfig.get_path("stdlib"))))
+    return Listing([file for each in installed_distributions(source.exclude) for file in _files_of(each, source)])
 
 
 def cut(listing: Listing, source: EnvironmentSource, task_bytes: int) -> Sequence[Input]:
@@ -75,34 +80,6 @@ def read(part: Input, source: EnvironmentSource, max_record_bytes: int) -> Itera
         yield from _read_module(part, source)
 
 
-def installed_distributions(exclude: Sequence[str] = ()) -> list[Distribution]:
-    """The distributions that an import would find, sorted by name.
-
-    Left out: this project itself, what is installed in editable mode (its code is somebody's working copy), and what
-    has no RECORD of its files.
-    """
-    left_out = {_normalise(name) for name in (*exclude, _OWN_NAME)}
-    found: dict[str, Distribution] = {}
-    for distribution in distributions():
-        name = _normalise(distribution.metadata["Name"] or "")
-        if name and name not in left_out and name not in found:
-            found[name] = distribution
-    return [found[name] for name in sorted(found) if found[name].files is not None and not _is_editable(found[name])]
-
-
-def licence_of(distribution: Distribution) -> str | None:
-    """The licence that a distribution states: an expression, a short name, or its classifiers."""
-    metadata = distribution.metadata
-    if expressions := metadata.get_all("License-Expression"):
-        return str(expressions[0])
-    stated = str((metadata.get_all("License") or [""])[0]).strip()
-    if stated and "\n" not in stated and len(stated) <= 100 and stated.upper() != "UNKNOWN":
-        return stated
-    classifiers = [each for each in metadata.get_all("Classifier") or [] if each.startswith("License ::")]
-    names = [each.rpartition("::")[2].strip() for each in classifiers]
-    return " OR ".join(names) or None
-
-
 def library_files(root: Path) -> list[InputFile]:
     """The modules of a standard library below its folder, sorted, without tests and what is installed beside them."""
     files = []
@@ -114,27 +91,26 @@ def library_files(root: Path) -> list[InputFile]:
     return files
 
 
-def _files_of(distribution: Distribution, source: EnvironmentSource) -> list[InputFile]:
+def _files_of(installed: Installed, source: EnvironmentSource) -> list[InputFile]:
     """The files of a distribution that a source wants, sorted by path; those that are no longer there are left out."""
-    name, licence = _name_of(distribution), licence_of(distribution)
     found = []
-    for path in sorted(distribution.files or (), key=str):
-        if ".." in path.parts or not _is_wanted(path, source.what):
-            continue
-        uri = str(Path(str(distribution.locate_file(path))).absolute())
-        if Path(uri).is_file():
+    for path in installed.files():
+        uri = os.path.join(installed.root, path)
+        if _is_wanted(path, source.what) and os.path.isfile(uri):
             size, version = stat_file(uri)
-            found.append(InputFile(uri, f"{name}/{path.as_posix()}", size, version, name, licence))
+            name = f"{installed.name}/{path}"
+            found.append(InputFile(os.path.abspath(uri), name, size, version, installed.name, installed.license))
     return found
 
 
-def _is_wanted(path: PackagePath, what: str) -> bool:
-    in_metadata = any(part.endswith(".dist-info") for part in path.parts)
+def _is_wanted(path: str, what: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    stem, ending = os.path.splitext(name)
     if what == "descriptions":
-        return in_metadata and path.name == "METADATA"
+        return name == "METADATA" and folder.endswith(".dist-info") and "/" not in folder  # vendored ones lie deeper
     if what == "licences":
-        return path.suffix.lower() in _LICENCE_ENDINGS and _LICENCE_NAME.fullmatch(path.name) is not None
-    return path.suffix in _CODE and not in_metadata
+        return ending.lower() in _LICENCE_ENDINGS and _LICENCE_NAME.match(stem) is not None
+    return ending in _CODE and ".dist-info/" not in path
 
 
 def _read_description(part: InputRange, source: EnvironmentSource) -> Record:
@@ -177,16 +153,3 @@ def _read_module(part: InputRange, source: EnvironmentSource) -> Iterator[Record
         yield reject(source, file.path, fault, data, file.size_bytes)
     except Fault as fault:
         yield reject(source, file.path, fault, data)
-
-
-def _is_editable(distribution: Distribution) -> bool:
-    stated = distribution.read_text("direct_url.json")
-    return bool(stated and orjson.loads(stated).get("dir_info", {}).get("editable", False))
-
-
-def _name_of(distribution: Distribution) -> str:
-    return _normalise(distribution.metadata["Name"])
-
-
-def _normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

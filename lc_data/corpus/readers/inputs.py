@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from lc_data.corpus import storage
@@ -89,13 +89,9 @@ class Listing:
     files: Sequence[InputFile]
     rejections: Sequence[Rejection] = ()
     """What was found and cannot be used."""
-    versions: Sequence[str] = field(default_factory=tuple)
-    """What stands for the content where files and their times do not: the versions of distributions."""
 
     def identity(self) -> list[list[str | int]]:
         """What the output depends on: it changes when a file comes, goes or changes."""
-        if self.versions:
-            return [[version] for version in self.versions]
         files: list[list[str | int]] = [[file.path, file.size_bytes, file.version] for file in self.files]
         return files + [[rejection.address, rejection.reason] for rejection in self.rejections]
 

@@ -59,6 +59,14 @@ def list_inputs(source: Source) -> Listing:
     return READERS[source.kind].list_input(source)
 
 
+def identify_inputs(source: Source) -> Sequence[Any]:
+    """What the output of a source depends on, as JSON: it changes when an input comes, goes or changes.
+
+    The environment is known by its versions, which takes no listing of its 50,000 files.
+    """
+    return environment.identify(source) if source.kind == "environment" else list_inputs(source).identity()
+
+
 def read_input(part: Input, source: Source, max_record_bytes: int) -> Iterator[Record]:
     """The records of one input."""
     return READERS[source.kind].read(part, source, max_record_bytes)

@@ -74,9 +74,9 @@ def split_lines(chunks: Iterator[bytes], offset: int, max_bytes: int) -> Iterato
                 size += len(rest)
                 held.append(rest)
                 if size > max_bytes:
-                    held = [b"".join(held)[:SAMPLE_BYTES]] if len(held) > 1 else [held[0][:SAMPLE_BYTES]]
+                    held = [_beginning(held)]
     except Fault as fault:
-        yield Line(offset, size, b"".join(held)[:SAMPLE_BYTES], ended=False, fault=fault)
+        yield Line(offset, size, _beginning(held), ended=False, fault=fault)
         return
     if size:
         yield _take(held, offset, size, max_bytes)._replace(ended=False)
@@ -84,12 +84,24 @@ def split_lines(chunks: Iterator[bytes], offset: int, max_bytes: int) -> Iterato
 
 def _take(held: list[bytes], offset: int, size: int, max_bytes: int) -> Line:
     """The line that is held; nothing is held afterwards, so that a large one is not in memory twice."""
+    if size > max_bytes:
+        data = _beginning(held)
+        held.clear()
+        fault = Fault("record too large", f"{size} bytes; ingest.max_record_bytes is {max_bytes}")
+        return Line(offset, size, data, ended=True, fault=fault)
     data = held[0] if len(held) == 1 else b"".join(held)
     held.clear()
-    if size <= max_bytes:
-        return Line(offset, size, data, ended=True)
-    fault = Fault("record too large", f"{size} bytes; ingest.max_record_bytes is {max_bytes}")
-    return Line(offset, size, data[:SAMPLE_BYTES], ended=True, fault=fault)
+    return Line(offset, size, data, ended=True)
+
+
+def _beginning(held: list[bytes]) -> bytes:
+    """The first bytes of what is held, without joining all of it."""
+    head = b""
+    for piece in held:
+        head += piece[: SAMPLE_BYTES - len(head)]
+        if len(head) == SAMPLE_BYTES:
+            break
+    return head
 
 
 def _first_start(part: InputRange) -> int | None:

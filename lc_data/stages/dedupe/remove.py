@@ -22,7 +22,7 @@ from lc_data.dedup.alarm import Loss, overdone, source_group
 from lc_data.dedup.decision import Removals, order_documents, remove_near
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.failure import Failure
-from lc_data.recipe.dedupe import DedupeSection
+from lc_data.recipe.recipe import Recipe
 from lc_data.stages.dedupe.sketch import Sketches
 
 COPY_COLUMNS = ("document", "keeper")
@@ -90,19 +90,27 @@ def removed_table(copies: pa.Table, near: Removals, sketches: Sketches) -> pa.Ta
     )
 
 
-def raise_alarm(removed: pa.Table, sketches: Sketches, section: DedupeSection) -> None:
+def raise_alarm(removed: pa.Table, sketches: Sketches, recipe: Recipe) -> None:
     """Raise :class:`WipeOutError`, with examples, where a domain or a source loses more than its share."""
-    if not removed.num_rows:
-        return
+    section = recipe.dedupe
+    losses = _losses(removed, sketches, frozenset(source.name for source in recipe.sources))
+    lines = overdone(losses, section.max_loss_by_domain, section.max_loss, section.min_documents_for_alarm)
+    if lines:
+        message = "\n  ".join(["dedupe would remove too much, so nothing was removed:", *lines])
+        raise WipeOutError(f"{message}\n  If that is right, raise dedupe.max_loss or set dedupe.max_loss_by_domain")
+
+
+def _losses(removed: pa.Table, sketches: Sketches, names: frozenset[str]) -> dict[tuple[str, str], Loss]:
+    """What each source of each domain loses."""
     losses: dict[tuple[str, str], Loss] = {}
-    first = 0
+    if not removed.num_rows:
+        return losses
     gone = removed.column("document").to_numpy()
     details = removed.column("detail").to_pylist()
+    first = 0
     for batch in sketches.all("id", "domain", "source"):
-        groups = [
-            source_group(*pair)
-            for pair in zip(*(batch.column(n).to_pylist() for n in ("domain", "source")), strict=True)
-        ]
+        domains, sources = (batch.column(name).to_pylist() for name in ("domain", "source"))
+        groups = [source_group(domain, source, names) for domain, source in zip(domains, sources, strict=True)]
         for group in groups:
             losses.setdefault(group, Loss()).documents += 1
         start, end = np.searchsorted(gone, [first, first + batch.num_rows])
@@ -110,10 +118,7 @@ def raise_alarm(removed: pa.Table, sketches: Sketches, section: DedupeSection) -
             row = int(gone[index]) - first
             losses[groups[row]].remove(f"{batch.column('id')[row]}: {details[index]}")
         first += batch.num_rows
-    lines = overdone(losses, section.max_loss_by_domain, section.max_loss, section.min_documents_for_alarm)
-    if lines:
-        message = "\n  ".join(["dedupe would remove too much, so nothing was removed:", *lines])
-        raise WipeOutError(f"{message}\n  If that is right, raise dedupe.max_loss or set dedupe.max_loss_by_domain")
+    return losses
 
 
 def remove_from_shard(task: Task, folder: StageFolder) -> TaskRecord:

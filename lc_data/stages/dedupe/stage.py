@@ -65,7 +65,7 @@ def _work(context: StageContext) -> Outcome:
     copies_uris = _find_copies(context, shards)
     near, facts = _find_near(context, shards, copies_uris)
     removed = removed_table(read_copies(copies_uris), near, shards.sketches)
-    raise_alarm(removed, shards.sketches, context.recipe.dedupe)
+    raise_alarm(removed, shards.sketches, context.recipe)
     removed_uri = f"{context.folder.work_uri}/removed.arrow"
     write_batches(removed_uri, removed.schema, _by_shard(removed, shards.sketches.first_documents))
     tasks = [

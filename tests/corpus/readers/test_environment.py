@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lc_data.corpus.document import is_target_part
-from lc_data.corpus.readers import environment
 from lc_data.corpus.readers.dialogues import ask_about
-from lc_data.corpus.readers.kinds import list_inputs
+from lc_data.corpus.readers.distributions import installed_distributions
+from lc_data.corpus.readers.kinds import identify_inputs
 from lc_data.corpus.readers.library import module_name, parse_module, render_module
 from lc_data.corpus.readers.record import Fault
 from lc_data.recipe.sources import ChatTemplate
@@ -34,6 +34,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment of a few distributions."""
     site = tmp_path / "site-packages"
     code = {"zoo/b.py": b"b = 1\n", "zoo/a.py": b"a = 1", "zoo/data.so": b"\x7fELF", "zoo/bad.py": b"\xff"}
+    code["zoo/_vendor/other-2.dist-info/METADATA"] = b"Metadata-Version: 2.1\nName: other\n\nVendored."
     licences = {"zoo-1.0.dist-info/licenses/LICENSE": b"Be nice.\n", "zoo/vendored/COPYING.txt": b"Be nice.\n"}
     install(site, "zoo", code | licences, "License-Expression: MIT\n", "# The zoo\n\nAnimals.")
     install(site, "Bee-Hive", {"bee.py": b"bee = 1\n"}, "License: BSD\n", "UNKNOWN")
@@ -82,10 +83,10 @@ def test_descriptions_and_licences(site: Path) -> None:
 
 def test_versions_stand_for_the_content(site: Path) -> None:
     source = make_source("environment", what="code")
-    before = list_inputs(source).identity()
-    assert before == [["bee-hive==1.0"], ["classified==1.0"], ["zoo==1.0"]]
+    before = identify_inputs(source)
+    assert before == ["bee-hive==1.0", "classified==1.0", "zoo==1.0"]
     install(site, "newcomer", {"n.py": b"n = 1\n"})
-    assert list_inputs(source).identity() != before
+    assert identify_inputs(source) != before
 
 
 MODULE = b'''"""Things that swim."""
@@ -146,14 +147,14 @@ def test_dialogues_ask_about_what_is_documented() -> None:
 
 
 def test_the_real_standard_library() -> None:
-    found = documents(read_records(make_source("environment", what="library_documentation", max_bytes=400_000)))
+    found = documents(read_records(make_source("environment", what="library_documentation", max_bytes=200_000)))
     assert len(found) > 5
     assert {document.labels.license for document in found} == {"PSF-2.0"}
     again = documents(
-        read_records(make_source("environment", what="library_documentation", max_bytes=400_000), task_bytes=1)
+        read_records(make_source("environment", what="library_documentation", max_bytes=200_000), task_bytes=1)
     )
     assert again == found
-    asked = documents(read_records(make_source("environment", what="dialogues", max_bytes=400_000)))
+    asked = documents(read_records(make_source("environment", what="dialogues", max_bytes=200_000)))
     assert len(asked) > 30
     assert {document.labels.language for document in asked} == {"en", "zh"}
     assert len({document.labels.id for document in asked}) == len(asked)
@@ -166,7 +167,7 @@ def test_the_real_standard_library() -> None:
 def test_the_real_environment() -> None:
     records = read_records(make_source("environment", what="code", max_bytes=300_000))
     assert documents(records)
-    names = [environment._name_of(each) for each in environment.installed_distributions()]
+    names = [each.name for each in installed_distributions()]
     assert names == sorted(names)
     assert "lc-data" not in names
     assert documents(read_records(make_source("environment", what="descriptions", max_bytes=50_000)))
