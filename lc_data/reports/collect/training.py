@@ -1,0 +1,83 @@
+"""The course of trainings and what evaluation measured, from the files that they write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lc_data.corpus import storage
+from lc_data.corpus.run import RunFolder
+from lc_data.reports.content import Evaluation, PositionBucket, Training, TrainingStep
+
+CURVE_POINTS = 400
+"""A curve of more steps is shown by means over neighbouring ones: a page must stay small."""
+
+KINDS = ("pretrain", "sft")
+
+
+def read_trainings(run: RunFolder) -> list[Training]:
+    """Every training that has written its metrics."""
+    found = []
+    for kind in KINDS:
+        rows = _read_lines(run.stage(kind).file("metrics.jsonl"))
+        if rows:
+            found.append(_training(kind, rows))
+    return found
+
+
+def read_evaluations(run: RunFolder) -> list[Evaluation]:
+    """Every checkpoint of which loss by position was measured."""
+    found = []
+    for checkpoint in KINDS:
+        uri = run.stage("evaluate").file(f"{checkpoint}/position_loss.json")
+        if storage.exists(uri):
+            found.append(_evaluation(checkpoint, json.loads(storage.read_bytes(uri))))
+    return found
+
+
+def _training(kind: str, rows: list[dict[str, Any]]) -> Training:
+    width = -(-len(rows) // CURVE_POINTS)
+    return Training(
+        kind=kind,
+        steps=len(rows),
+        tokens=sum(row["tokens"] for row in rows),
+        first_loss=rows[0]["loss"],
+        last_loss=rows[-1]["loss"],
+        seconds=sum(row["seconds"] for row in rows),
+        curve=[_mean_step(rows[at : at + width]) for at in range(0, len(rows), width)],
+    )
+
+
+def _mean_step(rows: list[dict[str, Any]]) -> TrainingStep:
+    labels = sum(row["label_tokens"] for row in rows)
+    return TrainingStep(
+        step=rows[len(rows) // 2]["step"],
+        loss=sum(row["loss"] * row["label_tokens"] for row in rows) / labels,
+        learning_rate=sum(row["learning_rate"] for row in rows) / len(rows),
+        tokens_per_second=sum(row["tokens"] for row in rows) / sum(row["seconds"] for row in rows),
+    )
+
+
+def _read_lines(uri: str) -> list[dict[str, Any]]:
+    """The whole lines of a metrics file: a killed process may have left half a line at the end."""
+    if not storage.exists(uri):
+        return []
+    return [json.loads(line) for line in storage.read_bytes(uri).decode().split("\n")[:-1]]
+
+
+def _evaluation(checkpoint: str, result: dict[str, Any]) -> Evaluation:
+    return Evaluation(
+        checkpoint=checkpoint,
+        documents=result["documents"],
+        tokens=result["all"]["tokens"],
+        nll=result["all"]["nll"],
+        buckets=_buckets(result["all"]),
+        domains={name: _buckets(row) for name, row in result["domains"].items()},
+    )
+
+
+def _buckets(row: dict[str, Any]) -> list[PositionBucket]:
+    return [
+        PositionBucket(first=bucket["from"], last=bucket["to"] - 1, tokens=bucket["tokens"], nll=bucket["nll"])
+        for bucket in row["buckets"]
+    ]

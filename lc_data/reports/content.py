@@ -1,0 +1,215 @@
+"""What a report holds: plain numbers, each counted from what the run has on disk.
+
+``report.json`` is this model as JSON. The page and the dataset card are functions of it alone, so whoever does not
+trust a chart, or wants another one, has every number behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from lc_data.corpus.ledger import Account
+
+FORMAT_VERSION = 1
+
+
+class ReportModel(BaseModel):
+    """The base of every part: strict, so that a page is never drawn from a report of another version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Example(ReportModel):
+    """A document that a rule removed, or input that could not be read."""
+
+    id: str
+    """Document id; for quarantined input its file and address."""
+    domain: str
+    bytes: int
+    detail: str | None
+
+
+class Timing(ReportModel):
+    """How long a stage took and how much memory its largest process held."""
+
+    seconds: float
+    phases: dict[str, float]
+    """Seconds of each phase."""
+    peak_rss_bytes: int
+
+
+class StageBooks(ReportModel):
+    """The ledger of one stage, with examples of what it removed."""
+
+    stage: str
+    fingerprint: str
+    total: Account
+    """All domains together."""
+    domains: dict[str, Account]
+    examples: dict[str, list[Example]]
+    """By reason; a few of each."""
+    timing: Timing | None
+    """None where the run has kept no timing."""
+
+
+class DomainLengths(ReportModel):
+    """Document lengths of one domain."""
+
+    domain: str
+    documents: list[int]
+    """Per bin of ``Lengths.edges_tokens``."""
+    tokens: list[int]
+    class_documents: list[int]
+    """Per class of ``Lengths.class_edges_tokens``."""
+    class_tokens: list[int]
+    longest_tokens: int
+    median_tokens: int
+    """Half of the documents are at least this long."""
+    token_median_tokens: int
+    """Half of the tokens are in documents of at least this length (the N50 of genome assembly)."""
+
+
+class Lengths(ReportModel):
+    """Lengths of the tokenised corpus, every document once."""
+
+    edges_tokens: list[int]
+    """Lower ends of the bins: 0, then powers of two. The last bin has no upper end."""
+    class_edges_tokens: list[int]
+    """The coarse classes by which long-context reports compare corpora: 0, 4K, 8K, 16K, 32K."""
+    domains: list[DomainLengths]
+
+
+class PlanDomain(ReportModel):
+    """One domain in one plan: what was wanted, and what the plan's pieces hold.
+
+    Nobody weighs held-out documents: in their plan the first three numbers are None.
+    """
+
+    domain: str
+    available_tokens: int | None
+    """Tokens that balance could draw from: without held-out documents and what is over-long."""
+    wanted_share: float | None
+    """Share of the plan's tokens that the recipe asks for."""
+    planned_tokens: int | None
+    """What balance decided on, in whole pieces."""
+    tokens: int
+    """What the plan holds, repeats counted."""
+    documents: int
+    """Different documents in the plan."""
+    most_repeats: int
+    """How often the most repeated document begins in the plan."""
+    document_tokens: list[int]
+    """Tokens in the plan by the length of their document, per bin of ``Lengths.edges_tokens``."""
+    context_tokens: list[int]
+    """Tokens in the plan by how many tokens of their own document stand before them in their row, per bin."""
+    context_sum: int
+    """Sum over tokens of that number: divided by ``tokens`` it is the mean context."""
+
+
+class PlanContent(ReportModel):
+    """One plan, counted piece by piece."""
+
+    purpose: str
+    plan_hash: str
+    seq_len: int
+    packs: int
+    pieces: int
+    tokens: int
+    documents_cut: int
+    """Documents longer than a row, lying in several pieces; each repeat counts."""
+    documents_shortened: int
+    """Documents of which the plan's last repeat leaves out the end."""
+    pieces_per_pack: list[int]
+    """Least, median and most pieces in a row."""
+    domains: list[PlanDomain]
+
+    @property
+    def padding_tokens(self) -> int:
+        """Places in rows that hold no token."""
+        return self.packs * self.seq_len - self.tokens
+
+    @property
+    def fill(self) -> float:
+        """Share of the rows' places that hold a token."""
+        return self.tokens / (self.packs * self.seq_len) if self.packs else 1.0
+
+
+class TrainingStep(ReportModel):
+    """One optimizer step, or the mean of several that lie side by side."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+
+
+class Training(ReportModel):
+    """The course of one training."""
+
+    kind: str
+    steps: int
+    tokens: int
+    first_loss: float
+    last_loss: float
+    seconds: float
+    curve: list[TrainingStep]
+
+
+class PositionBucket(ReportModel):
+    """Loss per token, in nats, over positions ``first`` to ``last`` of documents."""
+
+    first: int
+    last: int
+    tokens: int
+    nll: float
+
+
+class Evaluation(ReportModel):
+    """Loss of one checkpoint on held-out documents by position."""
+
+    checkpoint: str
+    documents: int
+    tokens: int
+    nll: float
+    buckets: list[PositionBucket]
+    domains: dict[str, list[PositionBucket]]
+
+
+class Tokenizer(ReportModel):
+    """What made tokens of text."""
+
+    name: str
+    hash: str
+    vocab_size: int
+
+
+class Report(ReportModel):
+    """Everything that is reported of a run. Parts whose stage has not been run are empty."""
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    description: str
+    package_version: str
+    seed: int
+    domains: list[str]
+    """All domains, those with most text first."""
+    licenses: dict[str, int]
+    """Documents by licence after dedupe; the empty name stands for none stated."""
+    languages: dict[str, int]
+    tokenizer: Tokenizer | None
+    stages: list[StageBooks]
+    lengths: Lengths | None
+    plans: list[PlanContent]
+    trainings: list[Training]
+    evaluations: list[Evaluation]
+    recipe: dict[str, Any]
+
+    def stage(self, name: str) -> StageBooks | None:
+        """The books of a stage, or None when it has not been run."""
+        return next((books for books in self.stages if books.stage == name), None)
+
+    def plan(self, purpose: str) -> PlanContent | None:
+        """The plan of a purpose, or None when there is none."""
+        return next((plan for plan in self.plans if plan.purpose == purpose), None)
