@@ -36,7 +36,7 @@ FORBIDDEN_PACKAGES = {
         heavy: {"streaming", "training", "evaluation", "reports"}
         for heavy in ("numba", "polars", "scipy", "datatrove", "typer")
     },
-    **{disk: PURE for disk in ("fsspec", "time", "random")},
+    **dict.fromkeys(("fsspec", "time", "random"), PURE),
 }
 
 
@@ -76,7 +76,9 @@ def test_every_room_is_named_here():
 
 
 def test_importing_the_package_and_the_command_line_is_light():
-    code = "import sys, lc_data, lc_data.cli; print([m for m in ('torch', 'ray', 'numba', 'polars') if m in sys.modules])"
+    code = (
+        "import sys, lc_data, lc_data.cli; print([m for m in ('torch', 'ray', 'numba', 'polars') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

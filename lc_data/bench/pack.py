@@ -33,7 +33,7 @@ def bench_pack() -> BenchResult:
 
 
 def draw_lengths(documents: int, seed: int) -> np.ndarray:
-    """Document lengths as corpora have them: lognormal, a mean of about 4,200 tokens, 1% over 32K; int64 [documents]."""
+    """Document lengths as corpora have them: lognormal, a mean of about 4,000 tokens, 1% over 32K; int64 [n]."""
     rng = np.random.default_rng(seed)
     return np.maximum(1, rng.lognormal(mean=7.45, sigma=1.3, size=documents)).astype(np.int64)
 

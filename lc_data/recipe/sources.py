@@ -130,6 +130,13 @@ class ChatTemplate(Section):
     user: ChatTurn = ChatTurn(before="<|im_start|>user\n", after="<|im_end|>\n")
     assistant: ChatTurn = ChatTurn(before="<|im_start|>assistant\n", after="<|im_end|>\n")
     """The loss is taken on the assistant's message and on what stands after it."""
+    tool: ChatTurn = ChatTurn(before="<|im_start|>tool\n", after="<|im_end|>\n")
+    """What a called function gave back."""
+
+    @property
+    def turns(self) -> dict[str, ChatTurn]:
+        """Each role that a message may have, and what stands around its messages."""
+        return {role: getattr(self, role) for role in type(self).model_fields}
 
 
 class EnvironmentSource(SourceBase):

@@ -38,6 +38,7 @@ def recipe() -> Recipe:
             "name": "small",
             "sources": [{"kind": "jsonl", "name": "books", "domain": "books", "paths": ["books.jsonl"]}],
             "tokenizer": {"path": "tokenizer.json"},
+            "pack": {"seq_len": SEQ_LEN, "block_packs": 64},
             "pretrain": {**training, "model": {"shape": shape}},
             "sft": {**training, "steps": 2},
             "evaluation": {"first_bucket_tokens": 8},

@@ -120,10 +120,6 @@ def test_repeats_and_thinning_are_in_the_books(tmp_path: Path) -> None:
     [
         ({"mixture": {"budget_tokens": 10**6}}, r"mixture: the mixture cannot be met:\n  books: 6410 tokens, needed"),
         ({"mixture": {"weights": {"books": 1}}}, "mixture: weights: no weight for domain 'web'"),
-        (
-            {"mixture": {"lengths": {"mode": "per_source", "long_share": 0.5, "threshold_tokens": 4096}}},
-            "mixture: lengths.threshold_tokens is 4096, which is no bucket edge: take one of 100, 1000",
-        ),
         ({"sft_mixture": {"budget_tokens": 10**6}}, "sft_mixture: the mixture cannot be met"),
     ],
 )

@@ -18,9 +18,9 @@ from lc_data.corpus.readers import jsonl
 from lc_data.corpus.readers.fields import map_labels
 from lc_data.corpus.readers.inputs import Input
 from lc_data.corpus.readers.record import Document, Fault, Labels, Origin, Part, Record, check_text
-from lc_data.recipe.sources import ChatSource, ChatTemplate, ChatTurn
+from lc_data.recipe.sources import ChatSource, ChatTemplate
 
-ROLES = ("system", "user", "assistant")
+ROLES = tuple(ChatTemplate.model_fields)
 _MARK = re.compile(r"<\|[^|<>\s]+\|>|</?s>")
 """What looks like a special token: these may not occur inside a message; plain words such as ``User:`` may."""
 
@@ -51,7 +51,7 @@ class Dialogue:
             forged = next((mark for mark in marks if mark in message.content), None)
             if forged is not None:
                 raise Fault("template mark in a message", f"message {index} contains {forged!r}")
-            turn: ChatTurn = getattr(template, message.role)
+            turn = template.turns[message.role]
             before, said = turn.before.encode(), f"{message.content}{turn.after}".encode()
             parts.append(Part(message_part(index, message.role), offset + len(before), len(said)))
             pieces += [before, said]
@@ -105,5 +105,4 @@ def _message(index: int, message: Any) -> Message:
 
 @lru_cache(maxsize=8)
 def _marks(template: ChatTemplate) -> Sequence[str]:
-    turns = (template.system, template.user, template.assistant)
-    return sorted({mark for turn in turns for mark in _MARK.findall(turn.before + turn.after)})
+    return sorted({mark for turn in template.turns.values() for mark in _MARK.findall(turn.before + turn.after)})

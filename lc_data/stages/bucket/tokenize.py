@@ -22,7 +22,7 @@ from lc_data.lengths.buckets import assign_buckets
 from lc_data.lengths.dialogue import Message, Segment, split_dialogue
 from lc_data.lengths.tokenizer import DocumentTokenizer
 from lc_data.recipe.recipe import Recipe
-from lc_data.recipe.sources import ChatSource, ChatTemplate
+from lc_data.recipe.sources import ChatSource, ChatTemplate, EnvironmentSource
 from lc_data.stages.bucket.tokenizer import TokenizerSource, load_tokenizer
 
 _LEAST_TASK_BYTES, _MOST_TASK_BYTES, _TASKS = 16 << 20, 256 << 20, 256
@@ -62,13 +62,13 @@ def turn_ends(recipe: Recipe) -> dict[str, tuple[str, ...]]:
 
     Only templates in use count: a marker of another one, at the end of a message, is something that a person wrote.
     """
-    templates = [source.template for source in recipe.sources if isinstance(source, ChatSource)]
-    if not templates or any(
-        source.purpose == "sft" and not isinstance(source, ChatSource) for source in recipe.sources
-    ):
-        templates.append(ChatTemplate())
-    roles = ("system", "user", "assistant")
-    return {role: tuple(sorted({getattr(template, role).after for template in templates})) for role in roles}
+    templates = [
+        source.template
+        for source in recipe.sources
+        if source.purpose == "sft" and isinstance(source, ChatSource | EnvironmentSource)
+    ] or [ChatTemplate()]
+    roles = templates[0].turns
+    return {role: tuple(sorted({template.turns[role].after for template in templates})) for role in roles}
 
 
 def plan_tokenizing(folder: StageFolder, shards: Sequence[FileEntry], common: TokenizeJob) -> list[Task]:

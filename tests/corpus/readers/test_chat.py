@@ -66,7 +66,7 @@ ASKED, SAID = turn("user", "a"), turn("assistant", "b")
         ({"messages": "a"}, "wrong type"),
         ({"messages": [ASKED, "b"]}, "wrong type"),
         ({"messages": [ASKED, {"content": "b"}]}, "wrong type"),
-        ({"messages": [ASKED, turn("tool", "b"), SAID]}, "unknown role"),
+        ({"messages": [ASKED, turn("narrator", "b"), SAID]}, "unknown role"),
         ({"messages": [ASKED]}, "no assistant turn"),
         ({"messages": []}, "no assistant turn"),
         ({"messages": [ASKED, turn("assistant", None)]}, "wrong type"),
