@@ -8,10 +8,10 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 LC_DATA := $(VENV)/bin/lc-data
-STAGES := ingest filter dedupe bucket balance pack pretrain sft evaluate
+STAGES := ingest filter dedupe bucket balance pack pretrain sft
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run $(STAGES) report verify bench doctor test test-all lint format schemas clean
+.PHONY: help setup demo run $(STAGES) evaluate report verify bench doctor test test-all lint format schemas clean
 
 help: ## Show this list
 	@echo "make TARGET [RECIPE=name or file] [RUN=folder] [ARGS='-o key=value']"; echo
@@ -40,9 +40,11 @@ balance: $(READY) ## Plan how often each domain and length is seen
 pack: $(READY) ## Plan the rows
 pretrain: $(READY) ## Train on the packed corpus
 sft: $(READY) ## Fine-tune on the packed dialogues
-evaluate: $(READY) ## Measure the checkpoints on held-out documents
 $(STAGES):
 	$(LC_DATA) $@ $(RECIPE) --out $(RUN) $(ARGS)
+
+evaluate: $(READY) ## Measure the run's checkpoints on held-out documents
+	$(LC_DATA) run $(RECIPE) --out $(RUN) --to evaluate $(ARGS)
 
 report: $(READY) ## Write the report of RUN
 	$(LC_DATA) report $(RUN) $(ARGS)

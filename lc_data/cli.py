@@ -89,7 +89,24 @@ _add_step("balance", "Decide how often each domain and length is seen.")
 _add_step("pack", "Plan the rows: which piece of which document lies in which pack.")
 _add_step("pretrain", "Continue pretraining on the packed corpus.")
 _add_step("sft", "Fine-tune on the packed dialogues, with loss on the answers.")
-_add_step("evaluate", "Measure the run's checkpoints on its held-out documents: loss by domain and position.")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A folder in Hugging Face format: config.json and safetensors.")],
+    run: Annotated[str, typer.Option("--run", help="The packed run whose held-out documents are used.")],
+    name: Annotated[str | None, typer.Option(help="What to call the result; the checkpoint's name by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a checkpoint on a run's held-out documents: loss by domain and position.
+
+    For the checkpoints that a run has trained itself there is `lc-data run RECIPE --to evaluate`.
+    """
+    from lc_data.evaluation.evaluate import evaluate as measure
+
+    folder = RunFolder(run)
+    result = measure(checkpoint, folder.uri, load_recipe(folder.recipe_uri), name)
+    _tell({"run": folder.uri, "results": result.results}, result.summary, as_json)
 
 
 @app.command()

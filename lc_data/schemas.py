@@ -26,6 +26,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     from lc_data.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA, QUARANTINE_SCHEMA
     from lc_data.corpus.manifest import Manifest
     from lc_data.corpus.tokenized import INDEX_SCHEMA, tokenized_schema
+    from lc_data.mixing.sampling import HELD_OUT_SCHEMA, SAMPLING_SCHEMA
     from lc_data.packing.plan import PLAN_SCHEMA
     from lc_data.recipe.recipe import Recipe
     from lc_data.streaming.state import StreamState
@@ -42,6 +43,8 @@ def all_schemas() -> dict[str, dict[str, Any]]:
             tokenized_schema(pa.int32()), "A tokenised document; tokens are uint16 where the vocabulary allows."
         ),
         "index.arrow.json": arrow_as_json(INDEX_SCHEMA, "One row per tokenised document, in the order of the shards."),
+        "sampling.arrow.json": arrow_as_json(SAMPLING_SCHEMA, "One row per purpose, domain and length bucket."),
+        "held_out.arrow.json": arrow_as_json(HELD_OUT_SCHEMA, "The documents that training never sees."),
         "plan.arrow.json": arrow_as_json(PLAN_SCHEMA, "One row per piece of a pack, sorted by pack."),
     }
 
