@@ -32,7 +32,7 @@ class Progress:
     def __enter__(self) -> Progress:
         self._started = self._last_line = time.monotonic()
         if self._stream.isatty():
-            self._bar = _open_bar(self._label, self._total)
+            self._bar = _open_bar(self._label, self._total, self._stream)
             self._bar.start()
         return self
 
@@ -99,7 +99,7 @@ def format_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _open_bar(label: str, total: float) -> Any:
+def _open_bar(label: str, total: float, stream: IO[str]) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
@@ -111,7 +111,7 @@ def _open_bar(label: str, total: float) -> Any:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=Console(file=stream),
     )
     bar.add_task(label, total=total or 1, note="")
     return bar

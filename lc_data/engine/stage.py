@@ -129,10 +129,11 @@ def bring_up_to_date(stage: Stage, recipe: Recipe, run: RunFolder, backend: Back
     mark = fingerprint([stage.name, stage.version, config, upstream])
     # Not earlier: finding the fingerprint looks at what the recipe names, and may find that it is wrong.
     storage.write_atomic(run.recipe_uri, dump_recipe(recipe).encode())
-    existing = _existing(folder)
-    if existing is not None and existing.fingerprint == mark:
-        return StageReport(stage.name, ran=False, changes=[], seconds=0.0, manifest=existing)
-    changes = _changes(existing, config, upstream)
+    existing, changes = _existing(folder)
+    if existing is not None:
+        if existing.fingerprint == mark:
+            return StageReport(stage.name, ran=False, changes=[], seconds=0.0, manifest=existing)
+        changes = _changes(existing, config, upstream)
     _retract(folder, mark)
     context = StageContext(recipe, run, stage, mark, backend)
     started = time.perf_counter()
@@ -165,17 +166,17 @@ def _finished(jobs: Sequence[Job]) -> dict[str, TaskRecord]:
     return records
 
 
-def _existing(folder: StageFolder) -> Manifest | None:
-    """The published manifest; one that cannot be read counts as absent, because the stage can make it again."""
+def _existing(folder: StageFolder) -> tuple[Manifest | None, list[str]]:
+    """The published manifest, or why there is one that cannot be used: the stage is then made again."""
+    if not folder.is_published():
+        return None, []
     try:
-        return folder.manifest() if folder.is_published() else None
-    except ManifestError:
-        return None
+        return folder.manifest(), []
+    except ManifestError as error:
+        return None, [f"its manifest could not be used: {error}"]
 
 
-def _changes(existing: Manifest | None, config: dict[str, Any], upstream: dict[str, str]) -> list[str]:
-    if existing is None:
-        return []
+def _changes(existing: Manifest, config: dict[str, Any], upstream: dict[str, str]) -> list[str]:
     stale = [f"{name}: made again" for name, mark in upstream.items() if existing.upstream.get(name) != mark]
     return difference(existing.config, json.loads(json.dumps(config))) + stale or ["lc_data's own version of the stage"]
 

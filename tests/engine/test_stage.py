@@ -54,6 +54,15 @@ def test_a_changed_recipe_reruns_and_says_what_changed(run, tmp_path):
     assert storage.list_files(run.stage("ingest").file("shards")) == ["x.arrow", "y.arrow"]
 
 
+def test_a_manifest_that_cannot_be_read_is_made_again_and_said(run, tmp_path):
+    recipe, stage = parse_recipe(RECIPE), toy_stage(tmp_path / "log")
+    first = bring_up_to_date(stage, recipe, run, SerialBackend())
+    storage.write_atomic(run.stage("ingest").manifest_uri, b"{}")
+    again = bring_up_to_date(stage, recipe, run, SerialBackend())
+    assert again.manifest == first.manifest
+    assert again.changes[0].startswith("its manifest could not be used")
+
+
 def test_a_lost_document_fails_the_stage(run, tmp_path):
     stage = toy_stage(tmp_path / "log")
 
