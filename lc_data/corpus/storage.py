@@ -140,8 +140,12 @@ def remove_tree(uri: str) -> None:
         fs.rm(path, recursive=True)
 
 
-def remove_temporaries(uri: str) -> None:
-    """Remove what writers that were killed left below a local folder (object stores leave nothing)."""
+def remove_temporaries(uri: str, below: bool = True) -> None:
+    """Remove what writers that were killed left in a local folder and, unless told otherwise, in those below it.
+
+    Object stores leave nothing. Files that another process is writing just now would go too: hold the run's lock.
+    """
     if is_local(uri):
-        for path in local_path(uri).rglob(f"*{TEMPORARY_MARK}*"):
+        folder, pattern = local_path(uri), f"*{TEMPORARY_MARK}*"
+        for path in folder.rglob(pattern) if below else folder.glob(pattern):
             path.unlink(missing_ok=True)

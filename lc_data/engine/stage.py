@@ -128,7 +128,7 @@ def bring_up_to_date(stage: Stage, recipe: Recipe, run: RunFolder, backend: Back
     upstream = {name: run.stage(name).manifest().fingerprint for name in stage.upstream}
     mark = fingerprint([stage.name, stage.version, config, upstream])
     # Not earlier: finding the fingerprint looks at what the recipe names, and may find that it is wrong.
-    storage.write_atomic(run.recipe_uri, dump_recipe(recipe).encode())
+    _save_recipe(recipe, run)
     existing, changes = _existing(folder)
     if existing is not None:
         if existing.fingerprint == mark:
@@ -181,17 +181,19 @@ def _changes(existing: Manifest, config: dict[str, Any], upstream: dict[str, str
     return difference(existing.config, json.loads(json.dumps(config))) + stale or ["lc_data's own version of the stage"]
 
 
+def _save_recipe(recipe: Recipe, run: RunFolder) -> None:
+    resolved = dump_recipe(recipe).encode()
+    if not storage.exists(run.recipe_uri) or storage.read_bytes(run.recipe_uri) != resolved:
+        storage.write_atomic(run.recipe_uri, resolved)
+
+
 def _retract(folder: StageFolder, mark: str) -> None:
-    """Unpublish a stale output, and clear what it and killed writers left, unless it is this very run's half."""
+    """Unpublish a stale output, and clear it away unless it is this very run's half."""
     storage.remove_file(folder.manifest_uri)
-    half_done = storage.exists(storage.join(folder.tasks_uri, mark))
-    for name in ("shards", "dropped", "quarantine", "plan", "work"):
-        if half_done:
-            storage.remove_temporaries(folder.file(name))
-        else:
-            storage.remove_tree(folder.file(name))
-    if not half_done:
-        storage.remove_tree(folder.tasks_uri)
+    if storage.exists(storage.join(folder.tasks_uri, mark)):
+        return
+    for name in ("shards", "dropped", "quarantine", "plan", "work", "tasks"):
+        storage.remove_tree(folder.file(name))
 
 
 def _check_books(manifest: Manifest, run: RunFolder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lc_data.corpus import storage
 from lc_data.corpus.lock import lock_run
 from lc_data.corpus.run import RunFolder
 from lc_data.engine.backend import DeferredBackend
@@ -23,5 +24,13 @@ def run_chain(recipe: Recipe, run: RunFolder, to: str) -> Iterator[StageReport]:
     for stage in stages:
         stage.check(recipe)
     with lock_run(run.uri), DeferredBackend(recipe.engine) as backend:
+        _sweep(run)
         for stage in stages:
             yield bring_up_to_date(stage, recipe, run, backend)
+
+
+def _sweep(run: RunFolder) -> None:
+    """Remove what a killed run left half written. A training may be writing its own folders at this moment."""
+    storage.remove_temporaries(run.uri, below=False)
+    for stage in CHAIN:
+        storage.remove_temporaries(run.stage(stage.name).uri)

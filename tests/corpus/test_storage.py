@@ -52,5 +52,7 @@ def test_what_a_killed_writer_left_is_invisible_and_can_be_swept(tmp_path):
     left.parent.mkdir()
     left.write_bytes(b"half")
     assert storage.list_files(str(left.parent)) == []
+    storage.remove_temporaries(str(tmp_path), below=False)
+    assert left.exists()
     storage.remove_temporaries(str(tmp_path))
     assert not left.exists()
