@@ -185,7 +185,7 @@ def _retract(folder: StageFolder, mark: str) -> None:
     """Unpublish a stale output, and clear what it and killed writers left, unless it is this very run's half."""
     storage.remove_file(folder.manifest_uri)
     half_done = storage.exists(storage.join(folder.tasks_uri, mark))
-    for name in ("shards", "dropped", "quarantine", "plan", "work"):
+    for name in ("shards", "dropped", "quarantine", "contamination", "plan", "work"):
         if half_done:
             storage.remove_temporaries(folder.file(name))
         else:
