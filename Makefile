@@ -23,6 +23,12 @@ $(READY): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev]'
 	@touch $@
 
+# Other projects' code, which only these benches need.
+PEERS := $(if $(filter filter sketch chain,$(NAME)),$(VENV)/.peers)
+$(VENV)/.peers: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
 setup: $(READY) ## Make the environment in .venv
 
 demo: $(READY) ## From raw documents to trained steps and a report, on this machine's own packages
@@ -52,7 +58,7 @@ report: $(READY) ## Write the report of RUN
 verify: $(READY) ## Check every file, ledger and plan of RUN
 	$(LC_DATA) verify $(RUN) $(ARGS)
 
-bench: $(READY) ## Measure NAME (pack, stream) beside its reference
+bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, chain, pack, stream) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
 
 doctor: $(READY) ## Say what this machine has

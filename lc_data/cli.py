@@ -83,7 +83,7 @@ def _add_step(step: str, summary: str) -> None:
 
 _add_step("ingest", "Read the recipe's sources into document shards.")
 _add_step("filter", "Keep the documents that pass the recipe's rules.")
-_add_step("dedupe", "Remove exact and near duplicates, keeping the longest.")
+_add_step("dedupe", "Remove copies, near-duplicates, excerpts and editions, keeping the longest.")
 _add_step("bucket", "Tokenise, measure lengths, and sort documents into length buckets.")
 _add_step("balance", "Decide how often each domain and length is seen.")
 _add_step("pack", "Plan the rows: which piece of which document lies in which pack.")
@@ -148,13 +148,35 @@ def trace(
 
 
 @app.command()
+def duplicates(
+    run: RunArgument,
+    limit: Annotated[int, typer.Option(min=0, help="Show so many clusters, the largest first.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List what dedupe removed: by domain and reason, and each document with its keeper, measures and spans."""
+    from lc_data.corpus.duplicates import list_duplicates
+
+    found = list_duplicates(run)
+    if as_json:
+        _tell(found.as_json(), "", as_json)
+    else:
+        typer.echo(found.as_text(limit))
+
+
+@app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="What to measure: pack, stream.")] = "stream", as_json: JsonOption = False
+    name: Annotated[
+        str, typer.Argument(help="What to measure: filter, sketch, dedupe, language, chain, pack, stream.")
+    ] = "stream",
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="For chain: JSON Lines files in place of this environment.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure this machine side by side with a reference, in one run, as ratios."""
     from lc_data.bench import run_bench
 
-    result = run_bench(name)
+    result = run_bench(name, data or ())
     _tell(result.as_json(), result.as_text(), as_json)
 
 

@@ -37,20 +37,47 @@ class BenchResult:
 
     def as_text(self) -> str:
         """The result as a table."""
-        lines = [f"{'':44} {'ours':>12} {'theirs':>12} {'ratio':>8}"]
-        for row in self.rows:
-            what = f"{row.what} [{row.unit}] vs {row.peer}"
-            lines.append(f"{what:44} {row.ours:12.3g} {row.theirs:12.3g} {row.ratio:8.3g}")
+        names = [f"{row.what} [{row.unit}] vs {row.peer}" for row in self.rows]
+        width = max(map(len, names), default=0)
+        lines = [f"{'':{width}} {'ours':>12} {'theirs':>12} {'ratio':>8}"]
+        for name, row in zip(names, self.rows, strict=True):
+            lines.append(f"{name:{width}} {row.ours:12.4g} {row.theirs:12.4g} {row.ratio:8.3g}")
         return "\n".join(lines)
 
 
-def compare_in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int = 5) -> tuple[float, float]:
-    """Median seconds of each, the two called in turn so that both meet the same state of the machine."""
+def compare_in_turn(
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    rounds: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:
+    """Median seconds of each, the two called in turn so that both meet the same state of the machine.
+
+    With ``time.process_time`` as the clock the seconds are those of a core, whoever else uses the machine and however
+    many threads a side starts.
+    """
     mine: list[float] = []
     other: list[float] = []
     for _ in range(rounds):
         for call, seconds in ((ours, mine), (theirs, other)):
-            started = time.perf_counter()
+            started = clock()
             call()
-            seconds.append(time.perf_counter() - started)
+            seconds.append(clock() - started)
     return statistics.median(mine), statistics.median(other)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One side of a comparison: what is called, and how much text it reads each time."""
+
+    call: Callable[[], object]
+    size_bytes: int
+
+
+def compare_rates(what: str, peer: str, ours: Work, theirs: Work, rounds: int = 3) -> BenchRow:
+    """A row of MB/s per core, from the time of one core. The two may read different amounts of the same text."""
+    for side in (ours, theirs):
+        side.call()  # compiles, loads models
+    seconds, peer_seconds = compare_in_turn(ours.call, theirs.call, rounds, time.process_time)
+    rate, peer_rate = ours.size_bytes / seconds / 1e6, theirs.size_bytes / peer_seconds / 1e6
+    return BenchRow(what, "MB/s per core", rate, peer, peer_rate, rate / peer_rate)

@@ -2,7 +2,8 @@
 
 A shingle's hash is cut to 32 bits, finalised, and sent through K affine permutations of the 32-bit integers; the least
 value of each is kept. The signatures are datasketch's own for the same 32-bit shingle hashes, so that its estimates,
-and its tests, hold here. Text is read once, in blocks; a signature takes K * 4 bytes whatever the document's size.
+and its tests, hold here. Text is read once, in blocks; a signature takes K * 4 bytes whatever the document's size. The
+sample of shingles that tells containment is taken in the same pass.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Signatures:
     """uint32[rows, permutations]; all ones where a text has no shingle."""
     shingles: npt.NDArray[np.int64]
     """How many shingles each text has, repeats counted."""
+    samples: list[npt.NDArray[np.uint64]]
+    """The different shingles of each text that are in the sample, sorted."""
 
 
 @cache
@@ -42,20 +45,28 @@ def permutations(count: int, seed: int = 1) -> tuple[npt.NDArray[np.uint32], npt
     return factors.astype(np.uint32), draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
-def sign(text: pa.Array, ngram_words: int, count: int) -> Signatures:
-    """The MinHash signatures of texts over their word n-grams, with ``count`` permutations."""
+def sign(text: pa.Array, ngram_words: int, count: int, one_in: int | None = None) -> Signatures:
+    """The MinHash signatures of texts over their word n-grams, with ``count`` permutations (0: none are made).
+
+    In the same pass one shingle in ``one_in`` is sampled: those with a hash below ``2**64 // one_in``.
+    """
     data, offsets = text_buffers(text)
     factors, shifts = permutations(count)
     values = np.full((len(text), count), 0xFFFFFFFF, np.uint32)
     shingles = np.zeros(len(text), np.int64)
-    hashes = np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64)
-    scratch = np.empty(BLOCK_WORDS, np.uint64)
+    samples = []
+    limit = np.uint64((1 << 64) // one_in if one_in is not None else 0)
+    longest = int(np.diff(offsets).max(initial=0)) if one_in is not None else 0
+    # A text of one repeated word may have all its shingles in the sample; memory never written is never used.
+    sample = np.empty(longest // 2 + 1, np.uint64)
+    scratch = (np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64), np.empty(BLOCK_WORDS, np.uint64), sample)
     for row in range(len(text)):
         one_text = data[offsets[row] : offsets[row + 1]]
-        shingles[row] = _sign_text(
-            one_text, (character_classes(), lower_case()), (hashes, scratch), (factors, shifts), values[row]
+        shingles[row], sampled = _sign_text(
+            one_text, (character_classes(), lower_case()), scratch, (factors, shifts), values[row], limit
         )
-    return Signatures(values, shingles)
+        samples.append(np.unique(sample[:sampled]))
+    return Signatures(values, shingles, samples)
 
 
 def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.NDArray[np.uint64]:
@@ -74,24 +85,28 @@ def estimate_jaccard(left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]
 def _sign_text(
     text: Bytes,
     tables: tuple[Bytes, Numbers],
-    scratch: tuple[Hashes, Hashes],
+    scratch: tuple[Hashes, Hashes, Hashes],
     affine: tuple[Numbers, Numbers],
     signature: Numbers,
-) -> int:
-    hashes, shingles = scratch
+    limit: np.uint64,
+) -> tuple[int, int]:
+    hashes, shingles, sample = scratch
     factors, shifts = affine
-    at, held, total = 0, 0, 0
+    at, held, total, sampled = 0, 0, 0, 0
     while at < len(text):
         at, held, count = next_shingles(text, at, held, tables, hashes, shingles)
         total += count
         for index in range(count):
+            if shingles[index] < limit:
+                sample[sampled] = shingles[index]
+                sampled += 1
             value = np.uint32(shingles[index])
             value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
             value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
             value = np.uint32(value ^ (value >> np.uint32(16)))
             for k in range(len(signature)):
                 signature[k] = min(signature[k], np.uint32(factors[k] * value + shifts[k]))
-    return total
+    return total, sampled
 
 
 @kernel

@@ -13,7 +13,8 @@ from lc_data.text.characters import character_classes, lower_case
 from lc_data.text.compile import Bytes, Hashes, Numbers, kernel
 from lc_data.text.words import BLOCK_WORDS, content_words, mix64
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+BASE = np.uint64(0x9E3779B97F4A7C15)
+"""An n-gram's hash is the polynomial of its words' hashes at this base, mixed."""
 
 
 def shingle_set(text: npt.NDArray[np.uint8], ngram_words: int) -> npt.NDArray[np.uint64]:
@@ -58,12 +59,12 @@ def next_shingles(
         return at, words, 0
     power = np.uint64(1)
     for _ in range(ngram - 1):
-        power *= _BASE
+        power *= BASE
     rolling = np.uint64(0)
     for index in range(words):
         if index >= ngram:
             rolling -= hashes[index - ngram] * power
-        rolling = rolling * _BASE + hashes[index]
+        rolling = rolling * BASE + hashes[index]
         if index >= ngram - 1:
             shingles[index - ngram + 1] = mix64(rolling)
     for index in range(ngram - 1):

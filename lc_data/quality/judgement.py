@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,19 @@ class Failure:
     test: str
     measured: float | str | None = None
     limit: float | str | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+    """What else tells why: the windows that failed, the languages of a mixed document."""
 
-    def detail(self) -> dict[str, float | str]:
-        """The measure and the limit, for the row of the dropped document."""
-        pairs = (("measured", self.measured), ("limit", self.limit))
+    def detail(self) -> dict[str, Any]:
+        """The measure, the limit and whatever else was found, for the row of the dropped document."""
+        pairs = (("measured", self.measured), ("limit", self.limit), *self.found.items())
         return {
             key: round(value, 6) if isinstance(value, float) else value for key, value in pairs if value is not None
         }
+
+    def detail_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.detail(), ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Judgement:
     """Rows whose language the rule found."""
     rewritten: dict[int, tuple[str, list[dict] | None]] = field(default_factory=dict)
     """Rows whose text a transform changed: the new text and its parts."""
+    notes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What is written into the metadata of rows, under ``lc_data``."""
 
 
 class Rule(Protocol):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -48,14 +48,26 @@ class Language:
         stated = documents.column("language").to_pylist()
         names = list(stated)
         scores = np.full(len(stated), np.nan)
+        notes = {}
         for row, text in enumerate(each_text(documents.column("text"))):
             if stated[row] is None:
-                names[row], scores[row] = self._identify(text)
+                shares, scores[row] = self._identify(text)
+                names[row] = next(iter(shares), None)
+                if self._is_mixed(shares):
+                    notes[row] = {"languages": shares}
         found = {row: name for row, name in enumerate(names) if stated[row] is None and name is not None}
-        failures = {row: failure for row, name in enumerate(names) if (failure := self._fail(name, scores[row]))}
-        return Judgement(failures, {"score": scores}, languages=found)
+        failures = {
+            row: failure
+            for row, name in enumerate(names)
+            if (failure := self._fail(name, scores[row], notes.get(row, {})))
+        }
+        return Judgement(failures, {"score": scores}, languages=found, notes=notes)
 
-    def _identify(self, text: npt.NDArray[np.uint8]) -> tuple[str | None, float]:
+    def _is_mixed(self, shares: dict[str, float]) -> bool:
+        return len(shares) > 1 and list(shares.values())[1] >= self.rule.mixed_share
+
+    def _identify(self, text: npt.NDArray[np.uint8]) -> tuple[dict[str, float], float]:
+        """Each language's share of the votes, the likeliest first, and the mean confidence in that one."""
         votes: dict[str, float] = defaultdict(float)
         count = 0
         for window in windows(text, self.rule.windows, self.rule.window_bytes):
@@ -63,15 +75,16 @@ class Language:
             votes[name] += score
             count += 1
         if not votes:
-            return None, 0.0
-        name = min(votes, key=lambda candidate: (-votes[candidate], candidate))
-        return name, votes[name] / count
+            return {}, 0.0
+        total = sum(votes.values())
+        ranked = sorted(votes, key=lambda candidate: (-votes[candidate], candidate))
+        return {name: round(votes[name] / total, 3) for name in ranked}, votes[ranked[0]] / count
 
-    def _fail(self, name: str | None, score: float) -> Failure | None:
+    def _fail(self, name: str | None, score: float, found: dict[str, Any]) -> Failure | None:
         if self.rule.keep is not None and name not in self.rule.keep:
-            return Failure("other_language", name or "none", ",".join(self.rule.keep))
+            return Failure("other_language", name or "none", ",".join(self.rule.keep), found)
         if score < self.rule.min_score:
-            return Failure("low_score", float(score), self.rule.min_score)
+            return Failure("low_score", float(score), self.rule.min_score, found)
         return None
 
 

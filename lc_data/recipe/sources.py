@@ -87,7 +87,21 @@ class TextSource(PathSource):
     extensions: tuple[str, ...] = (".txt", ".md", ".markdown", ".rst", ".tex")
 
 
-class TreeSource(PathSource):
+class RepositorySource(SourceBase):
+    """A source of repositories: which of their files count, and how many are joined to one document."""
+
+    leave_out: tuple[Literal["vendored", "generated", "minified"], ...] = ()
+    """Files that nobody wrote there are dropped under these reasons: those in folders such as ``vendor``,
+    ``third_party`` and ``node_modules``; those that a generator marked at their head or by their name (``_pb2.py``,
+    lock files); scripts and style sheets without line ends."""
+    unique_files: bool = False
+    """True: a file that repeats an earlier one of its repository, byte for byte, is dropped as ``duplicate_file``."""
+    max_joined_bytes: int = Field(default=16 << 20, gt=0)
+    """A repository (a distribution, in an environment) with more than this becomes several documents, cut between
+    files."""
+
+
+class TreeSource(PathSource, RepositorySource):
     """Source trees: each path is a repository, its files joined in path order into one document with parts."""
 
     kind: Literal["tree"]
@@ -95,8 +109,15 @@ class TreeSource(PathSource):
                                    ".java", ".toml", ".yaml", ".yml", ".sh")  # fmt: skip
     join_files: bool = True
     """False: one document a file."""
-    max_joined_bytes: int = Field(default=16 << 20, gt=0)
-    """A repository larger than this becomes several documents, cut between files."""
+
+    @model_validator(mode="after")
+    def _unique_files_are_joined(self) -> TreeSource:
+        if self.unique_files and not self.join_files:
+            raise ValueError(
+                "unique_files compares the files that are joined and join_files is false: the dedupe stage removes "
+                "documents that are equal; leave unique_files out"
+            )
+        return self
 
 
 class HtmlSource(PathSource):
@@ -139,7 +160,7 @@ class ChatTemplate(Section):
         return {role: getattr(self, role) for role in type(self).model_fields}
 
 
-class EnvironmentSource(SourceBase):
+class EnvironmentSource(RepositorySource):
     """The Python environment that runs this: a corpus that every machine has."""
 
     kind: Literal["environment"]
@@ -149,10 +170,14 @@ class EnvironmentSource(SourceBase):
     ``dialogues``: questions and answers made of the latter, for SFT."""
     exclude: tuple[str, ...] = ()
     """Distributions to leave out."""
-    max_joined_bytes: int = Field(default=16 << 20, gt=0)
-    """A distribution with more code than this becomes several documents, cut between files."""
     template: ChatTemplate = ChatTemplate()
     """For ``dialogues``: how one becomes text."""
+
+    @model_validator(mode="after")
+    def _only_code_has_repositories(self) -> EnvironmentSource:
+        if self.what != "code" and (self.leave_out or self.unique_files):
+            raise ValueError(f"leave_out and unique_files are for `what: code`; {self.what!r} joins no files")
+        return self
 
     @property
     def purpose(self) -> str:

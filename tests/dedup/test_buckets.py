@@ -42,7 +42,7 @@ def test_a_large_bucket_stays_linear_and_everyone_meets_the_longest():
 @given(ROWS, st.sampled_from([1, 2, 8]))
 def test_partitions_lose_no_pair(rows, partitions):
     spread = keyed(rows)
-    spread = Keyed(spread.keys * np.uint64(0x9E3779B97F4A7C15), spread.documents, spread.bytes)
+    spread = Keyed(spread.keys * np.uint64(0x9E3779B97F4A7C15), spread.documents, spread.weight)
     partition = partition_of(spread.keys, partitions)
     assert partition.size == 0 or 0 <= partition.min() <= partition.max() < partitions
     parts = [candidate_pairs(spread.take(partition == number), 64).tolist() for number in range(partitions)]

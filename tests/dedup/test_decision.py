@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lc_data.dedup.alarm import Loss, overdone, source_group
-from lc_data.dedup.decision import order_documents, remove_copies, remove_near
+from lc_data.dedup.decision import order_documents, remove_copies, remove_verified
 
 DOCUMENTS = 12
 EDGES = st.dictionaries(
@@ -18,37 +18,41 @@ EDGES = st.dictionaries(
 SIZES = st.lists(st.integers(1, 4), min_size=DOCUMENTS, max_size=DOCUMENTS)
 
 
-@given(EDGES, SIZES, st.randoms())
-def test_a_document_goes_exactly_when_one_that_stays_is_like_it(edges, sizes, rng):
+RANKS = st.lists(st.integers(0, 1), min_size=DOCUMENTS, max_size=DOCUMENTS)
+
+
+@given(EDGES, SIZES, RANKS, st.randoms())
+def test_a_document_goes_exactly_when_one_that_stays_can_stand_for_it(edges, sizes, ranks, rng):
     ids = [f"id{number:02d}" for number in range(DOCUMENTS)]
     rng.shuffle(ids)
-    places = order_documents(np.array(sizes), ids)
-    pairs = list(edges.items())
+    places = order_documents(np.array(sizes), ids, np.array(ranks))
+    # Some stand for each other, some one way: a direction is a document and what can stand for it.
+    directed = {pair[:: rng.choice([1, -1])]: value for pair, value in edges.items()}
+    directed |= {pair[::-1]: value for pair, value in edges.items() if rng.random() < 0.5}
+    pairs = list(directed.items())
     rng.shuffle(pairs)
-    found = remove_near(
-        np.array([pair for pair, _ in pairs], np.int64).reshape(-1, 2), np.array([value for _, value in pairs]), places
-    )
+    similarity = np.array([value for _, value in pairs])
+    found = remove_verified(np.array([pair for pair, _ in pairs], np.int64).reshape(-1, 2), similarity, places)
     stays: dict[int, bool] = {}
     keepers = {}
-    for document in sorted(range(DOCUMENTS), key=lambda d: (-sizes[d], ids[d])):
-        alike = [
-            (-value, -sizes[other], ids[other], other)
-            for pair, value in edges.items()
-            if document in pair and stays.get(other := pair[0] + pair[1] - document)
+    for document in sorted(range(DOCUMENTS), key=lambda d: (ranks[d], -sizes[d], ids[d])):
+        standing = [
+            (-value, ranks[other], -sizes[other], ids[other], other)
+            for (one, other), value in directed.items()
+            if one == document and stays.get(other)
         ]
-        stays[document] = not alike
-        if alike:
-            keepers[document] = min(alike)[-1]
+        stays[document] = not standing
+        if standing:
+            keepers[document] = min(standing)[-1]
     assert dict(zip(found.documents.tolist(), found.keepers.tolist(), strict=True)) == keepers
-    for document, keeper, value in zip(found.documents, found.keepers, found.similarity, strict=True):
-        assert edges[tuple(sorted((int(document), int(keeper))))] == value
+    assert [pairs[row][0] for row in found.rows] == list(zip(found.documents, found.keepers, strict=True))
 
 
 def test_a_chain_is_not_closed():
     # 0 is like 1 and 1 is like 2, but 0 is not like 2: 2 stays.
     places = order_documents(np.array([3, 2, 1]), ["a", "b", "c"])
-    found = remove_near(np.array([[0, 1], [1, 2]]), np.array([0.9, 0.9]), places)
-    assert (found.documents.tolist(), found.keepers.tolist()) == ([1], [0])
+    found = remove_verified(np.array([[0, 1], [1, 0], [1, 2], [2, 1]]), np.full(4, 0.9), places)
+    assert (found.documents.tolist(), found.keepers.tolist(), found.rows.tolist()) == ([1], [0], [1])
 
 
 @given(st.lists(st.integers(0, 4), max_size=DOCUMENTS), st.randoms())

@@ -61,6 +61,23 @@ def test_language_is_identified_written_and_kept():
     assert unsure.dropped[0][0] == "language/low_score"
 
 
+def test_mixed_documents_are_said_to_be_mixed():
+    mixed = ENGLISH * 200 + FRENCH * 200
+    texts = [mixed, ENGLISH * 400, mixed, FRENCH * 5 + ENGLISH * 900]
+    batch = batch_of(texts, language=[None, None, "en", None], metadata=['{"year": 1}', None, None, None])
+    result = chain({"rule": "language"}).apply(batch)
+    first, *others = result.documents.column("metadata").to_pylist()
+    languages = json.loads(first)["lc_data"]["languages"]
+    assert json.loads(first)["year"] == 1
+    assert languages == pytest.approx({"en": 0.5, "fr": 0.5}, abs=0.02)
+    assert next(iter(languages)) == result.documents.column("language")[0].as_py()
+    assert others[:2] == [None, None], "a stated language is believed"
+    assert json.loads(others[2])["lc_data"]["languages"]["en"] >= 0.7
+    dropped = chain({"rule": "language", "min_score": 0.9}).apply(batch).dropped
+    assert json.loads(dropped[0][1])["languages"] == languages
+    assert not chain({"rule": "language", "mixed_share": 0.5}).apply(batch_of(texts[3:])).notes
+
+
 def test_a_preface_does_not_name_the_book():
     result = chain({"rule": "language"}).apply(batch_of([FRENCH * 5 + ENGLISH * 500]))
     assert result.documents.column("language").to_pylist() == ["en"]

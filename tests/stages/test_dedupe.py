@@ -14,6 +14,8 @@ from tests.dedup.prose import edit, han, ngram_set, prose, set_jaccard
 from tests.small_corpus import published_bytes
 from tests.stages.ingested import bring, dropped_rows, kept_documents, publish
 
+NEAR_ONLY = "dedupe.containment=null"
+
 
 class ShuffledBackend:
     """Runs the tasks of each phase in a random order."""
@@ -47,7 +49,7 @@ def planted(seed: int = 0) -> list[dict]:
 def deduped(tmp_path_factory):
     rows = planted()
     run = publish(tmp_path_factory.mktemp("dedupe"), rows, "filter")
-    report = bring(STAGE, run)
+    report = bring(STAGE, run, NEAR_ONLY)
     return rows, dropped_rows(report, run), kept_documents(report, run), report
 
 
@@ -91,13 +93,13 @@ def test_the_books_and_the_order_are_right(deduped):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_order_of_tasks_gives_the_same_bytes(tmp_path, deduped, seed, monkeypatch):
     # Several partitions and several verifying tasks, so that there is an order to shuffle.
-    monkeypatch.setattr("lc_data.stages.dedupe.stage.PARTITION_KEYS", 500)
-    monkeypatch.setattr("lc_data.stages.dedupe.stage.VERIFY_BYTES", 20_000)
+    monkeypatch.setattr("lc_data.stages.dedupe.search.PARTITION_KEYS", 500)
+    monkeypatch.setattr("lc_data.stages.dedupe.search.VERIFY_BYTES", 20_000)
     run = publish(tmp_path, deduped[0], "filter")
-    report = bring(STAGE, run, backend=ShuffledBackend(seed))
+    report = bring(STAGE, run, NEAR_ONLY, backend=ShuffledBackend(seed))
     assert dropped_rows(report, run) == deduped[1]
     again = publish(tmp_path / "again", deduped[0], "filter")
-    bring(STAGE, again, backend=ShuffledBackend(seed + 10))
+    bring(STAGE, again, NEAR_ONLY, backend=ShuffledBackend(seed + 10))
     assert {k: v for k, v in published_bytes(tmp_path).items() if "again" not in k} == published_bytes(
         tmp_path / "again"
     )

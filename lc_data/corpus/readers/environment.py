@@ -33,8 +33,8 @@ from lc_data.corpus.readers.record import (
     make_labels,
     reject,
 )
+from lc_data.corpus.readers.repository import bundle_files, read_bundle
 from lc_data.corpus.readers.text import read_document
-from lc_data.corpus.readers.tree import bundle_files, read_bundle
 from lc_data.recipe.sources import EnvironmentSource
 
 _LIBRARY_KINDS = ("library_documentation", "dialogues")
@@ -64,7 +64,7 @@ def list_input(source: EnvironmentSource) -> Listing:
 def cut(listing: Listing, source: EnvironmentSource, task_bytes: int) -> Sequence[Input]:
     """A bundle for every document of code, a range for every other file."""
     if source.what == "code":
-        return bundle_files(listing.files, source.max_joined_bytes, source.max_bytes)
+        return bundle_files(listing.files, source)
     return whole_files(listing, source.max_bytes)
 
 

@@ -72,6 +72,8 @@ class Bundle:
     address: str
     """Name of the repository, with ``#n`` where it became several documents."""
     files: tuple[InputFile, ...]
+    earlier: tuple[InputFile, ...] = ()
+    """Files of the documents before it that one of its own may repeat."""
 
     @property
     def weight_bytes(self) -> int:

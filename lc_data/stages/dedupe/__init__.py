@@ -1,7 +1,8 @@
-"""Dedupe: exact copies and near-duplicates out, the longest of each kept.
+"""Dedupe: copies, near-duplicates, excerpts and editions out, the longest of each kept.
 
-Five phases, each of pure tasks that exchange files: sketch every shard; find copies by partition of the exact hash;
-find candidate pairs by partition of the band keys; verify candidates by the texts themselves; remove, shard by shard.
+Phases of pure tasks that exchange files: sketch every shard; find copies by partition of the exact hash; find pairs by
+partition of the band keys, and verify them by the texts; among what is left, find overlaps by partition of the sampled
+n-grams, add them up, and verify again; remove, shard by shard.
 Between them the driver holds what concerns duplicates only, and 8 bytes for every document.
 """
 

@@ -1,10 +1,11 @@
-"""Phases two and three: documents with equal keys, one partition of the keys at a time."""
+"""Phases two, three and five: documents with equal keys, one partition of the keys at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lc_data.corpus.run import StageFolder
@@ -37,14 +38,17 @@ class PairsPartition:
     copies_uris: tuple[str, ...]
     sketches: Sketches
     near: NearDuplicates
+    by_rank: bool
+    """Whether the recipe prefers anything to length."""
 
 
 def find_copies(task: Task, folder: StageFolder) -> TaskRecord:
-    """Write which documents equal which, the longest of each group being the keeper of the others."""
+    """Write which documents equal which, the first in order of each group being the keeper of the others."""
     payload: CopiesPartition = task.payload
-    table = _read_partition(payload.key_uris, payload.partition, EXACT_SCHEMA)
+    table = read_partition(payload.key_uris, payload.partition, EXACT_SCHEMA)
     groups = group_equal(np.stack([table.column(name).to_numpy() for name in ("high", "low")], axis=1))
-    copies = remove_copies(groups, order_documents(table.column("bytes").to_numpy(), table.column("id").to_pylist()))
+    sizes, ranks = (table.column(name).to_numpy() for name in ("bytes", "rank"))
+    copies = remove_copies(groups, order_documents(sizes, table.column("id").to_pylist(), ranks))
     documents = table.column("document").to_numpy()
     batch = pa.RecordBatch.from_arrays(
         [pa.array(documents[copies.documents]), pa.array(documents[copies.keepers])], schema=COPIES_SCHEMA
@@ -56,9 +60,11 @@ def find_copies(task: Task, folder: StageFolder) -> TaskRecord:
 def find_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     """Write the pairs that share a band and whose signatures say that they may be near-duplicates."""
     payload: PairsPartition = task.payload
-    table = _read_partition(payload.key_uris, payload.partition, KEY_SCHEMA)
+    table = read_partition(payload.key_uris, payload.partition, KEY_SCHEMA)
     keyed = Keyed(*(table.column(name).to_numpy() for name in KEY_SCHEMA.names))
     keyed = keyed.take(~np.isin(keyed.documents, read_copies(payload.copies_uris).column("document").to_numpy()))
+    if payload.by_rank:
+        keyed = Keyed(keyed.keys, keyed.documents, _weigh(keyed.documents, payload.sketches))
     pairs = candidate_pairs(keyed, payload.near.all_pairs_up_to)
     documents, places = np.unique(pairs, return_inverse=True)
     signatures = payload.sketches.signatures(documents)
@@ -70,6 +76,16 @@ def find_pairs(task: Task, folder: StageFolder) -> TaskRecord:
         likely[rows] = estimate >= payload.near.threshold - payload.near.signature_slack
     write_batches(f"{folder.work_uri}/pairs/{task.key}.arrow", PAIRS_SCHEMA, [pairs_batch(pairs[likely])])
     return TaskRecord(facts={"candidates": len(pairs)})
+
+
+def _weigh(documents: npt.NDArray[np.int64], sketches: Sketches) -> npt.NDArray[np.int64]:
+    """For each row a weight that falls in the order in which documents are kept."""
+    numbers, rows = np.unique(documents, return_inverse=True)
+    known = sketches.look_up(numbers, "rank", "bytes")
+    order = np.lexsort((-known.column("bytes").to_numpy(), known.column("rank").to_numpy()))
+    weights = np.empty(len(numbers), np.int64)
+    weights[order] = -np.arange(len(numbers))
+    return weights[rows]
 
 
 def read_copies(uris: tuple[str, ...]) -> pa.Table:
@@ -90,5 +106,6 @@ def read_pairs(uri: str, number: int = 0) -> np.ndarray:
     return np.stack([batch.column(name).to_numpy() for name in PAIRS_SCHEMA.names], axis=1)
 
 
-def _read_partition(uris: tuple[str, ...], partition: int, schema: pa.Schema) -> pa.Table:
+def read_partition(uris: tuple[str, ...], partition: int, schema: pa.Schema) -> pa.Table:
+    """The rows of one partition from the work files of all shards."""
     return pa.Table.from_batches([batch for uri in uris for batch in pick_batches(uri, [partition])], schema)

@@ -19,7 +19,7 @@ from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches
 from lc_data.corpus.shard import read_batches, write_documents, write_rows
 from lc_data.dedup.alarm import Loss, overdone, source_group
-from lc_data.dedup.decision import Removals, order_documents, remove_near
+from lc_data.dedup.decision import order_documents, remove_verified
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.failure import Failure
 from lc_data.recipe.recipe import Recipe
@@ -43,40 +43,37 @@ class RemoveFromShard:
     number: int
 
 
-def decide(verified: pa.Table, sketches: Sketches) -> Removals:
-    """Apply the rule of ``lc_data.dedup.decision`` to verified pairs; documents are named by their numbers."""
-    pairs = np.stack([verified.column(name).to_numpy() for name in ("left", "right")], axis=1)
+def decide(verified: pa.Table, sketches: Sketches) -> pa.Table:
+    """The rows of verified pairs, documents named by their numbers, that decide by the rule of ``dedup.decision``."""
+    pairs = np.stack([verified.column(name).to_numpy() for name in COPY_COLUMNS], axis=1)
     documents, rows = np.unique(pairs, return_inverse=True)
-    known = sketches.look_up(documents, "bytes", "id")
-    places = order_documents(known.column("bytes").to_numpy().astype(np.int64), known.column("id").to_pylist())
-    near = remove_near(rows.reshape(-1, 2), verified.column("similarity").to_numpy(), places)
-    return Removals(documents[near.documents], documents[near.keepers], near.similarity)
+    known = sketches.look_up(documents, "bytes", "rank", "id")
+    sizes, ranks = (known.column(name).to_numpy().astype(np.int64) for name in ("bytes", "rank"))
+    places = order_documents(sizes, known.column("id").to_pylist(), ranks)
+    removals = remove_verified(rows.reshape(-1, 2), verified.column("similarity").to_numpy(), places)
+    return verified.take(pa.array(removals.rows))
 
 
-def removed_table(copies: pa.Table, near: Removals, sketches: Sketches) -> pa.Table:
-    """Every document that goes, sorted by number, with its reason and, as JSON, its keeper and their similarity.
+def removed_table(copies: pa.Table, decided: pa.Table, sketches: Sketches) -> pa.Table:
+    """Every document that goes, sorted by number, with its reason and, as JSON, its keeper, the measure and the spans.
 
-    The keeper of a copy may itself go as a near-duplicate; the copy has the same words, so its keeper is then the other
-    one's, at the same similarity, and the detail says which text it equals.
+    A span is four bytes' places: from and to in the document that goes, from and to in its keeper. The keeper of a copy
+    may itself go for another reason; the copy has the same words, so its keeper is then the other one's, by the same
+    measure, and the detail says which text it equals, in which the spans lie.
     """
-    numbers = [copies.column(name).to_numpy() for name in COPY_COLUMNS] + [near.documents, near.keepers]
+    numbers = [table.column(name).to_numpy() for table in (copies, decided) for name in COPY_COLUMNS]
     documents = np.unique(np.concatenate(numbers).astype(np.int64))
-    ids = dict(zip(documents.tolist(), sketches.look_up(documents, "id").column("id").to_pylist(), strict=True))
-    keeper_of = {
-        document: (keeper, similarity)
-        for document, keeper, similarity in zip(
-            near.documents.tolist(), near.keepers.tolist(), near.similarity.tolist(), strict=True
-        )
-    }
-    rows = [
-        (document, "near_duplicate", {"keeper": ids[keeper], "jaccard": round(similarity, 6)})
-        for document, (keeper, similarity) in keeper_of.items()
-    ]
+    known = sketches.look_up(documents, "id", "bytes").to_pydict()
+    ids, sizes = (dict(zip(documents.tolist(), known[name], strict=True)) for name in ("id", "bytes"))
+    rows, detail_of = [], {}
+    for row in decided.to_pylist():
+        detail_of[row["document"]] = {"keeper": ids[row["keeper"]]} | json.loads(row["detail"])
+        rows.append((row["document"], row["reason"], detail_of[row["document"]]))
     for document, equal in zip(*(copies.column(name).to_pylist() for name in COPY_COLUMNS), strict=True):
-        detail: dict[str, Any] = {"keeper": ids[equal], "jaccard": 1.0}
-        if equal in keeper_of:
-            keeper, similarity = keeper_of[equal]
-            detail = {"keeper": ids[keeper], "jaccard": round(similarity, 6), "same_text_as": ids[equal]}
+        whole = {"span_bytes": sizes[document], "spans_found": 1, "spans": [[0, sizes[document], 0, sizes[equal]]]}
+        detail: dict[str, Any] = {"keeper": ids[equal], "jaccard": 1.0} | whole
+        if equal in detail_of:
+            detail = detail_of[equal] | {"same_text_as": ids[equal]}
         rows.append((document, "exact_duplicate", detail))
     rows.sort(key=lambda row: row[0])
     columns = [

@@ -1,14 +1,14 @@
 """Phase one: what must be known of every document to find its duplicates.
 
-Each shard gives three work files. The sketches, one row per document, are what later phases look documents up in. The
-exact keys and the band keys are written already partitioned, a batch for each partition, so that a join reads its part
-of every file and nothing else.
+Each shard gives up to four work files. The sketches, one row per document, are what later phases look documents up in.
+The exact keys, the band keys and the sampled n-grams are written already partitioned, a batch for each partition, so
+that a join reads its part of every file and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,16 @@ from lc_data.corpus.shard import read_batches
 from lc_data.dedup.buckets import partition_of
 from lc_data.dedup.exact import exact_hashes
 from lc_data.dedup.minhash import band_keys, sign
+from lc_data.dedup.preference import rank_documents
 from lc_data.engine.task import Task, TaskRecord
-from lc_data.recipe.dedupe import DedupeSection, NearDuplicates
+from lc_data.recipe.dedupe import Containment, DedupeSection, NearDuplicates
 
 KEY_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.int64()), ("bytes", pa.int64())])
 EXACT_SCHEMA = pa.schema([
-    ("high", pa.uint64()), ("low", pa.uint64()), ("document", pa.int64()), ("bytes", pa.int64()), ("id", pa.string()),
+    ("high", pa.uint64()), ("low", pa.uint64()), ("document", pa.int64()), ("bytes", pa.int64()), ("rank", pa.int64()),
+    ("id", pa.string()),
 ])  # fmt: skip
+SAMPLE_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class SketchShard:
     dialogue_domains: frozenset[str]
     exact_partitions: int
     band_partitions: int
+    sample_partitions: int
 
     def is_exact_only(self, domain: str) -> bool:
         """Whether only exact copies are removed from a domain."""
@@ -53,50 +57,78 @@ class SketchShard:
 
 
 def sketch_schema(near: NearDuplicates | None) -> pa.Schema:
-    """One row per document. ``batch`` and ``row`` say where its text lies in its shard."""
+    """One row per document.
+
+    ``batch`` and ``row`` say where its text lies in its shard, ``rank`` what is preferred to it, ``sampled`` how many
+    different n-grams its sample has, 0 where it takes no part.
+    """
     fields = [("id", pa.string()), ("domain", pa.string()), ("source", pa.string()), ("bytes", pa.int64()),
-              ("batch", pa.int32()), ("row", pa.int32())]  # fmt: skip
+              ("batch", pa.int32()), ("row", pa.int32()), ("rank", pa.int64()), ("sampled", pa.int64())]  # fmt: skip
     if near is not None:
         fields.append(("signature", pa.list_(pa.uint32(), near.bands * near.rows)))
     return pa.schema(fields)
 
 
+@dataclass
+class _Rows:
+    """What the batches of a shard give, collected."""
+
+    sketches: list[pa.RecordBatch] = field(default_factory=list)
+    exact: list[pa.RecordBatch] = field(default_factory=list)
+    bands: list[pa.RecordBatch] = field(default_factory=list)
+    samples: list[pa.RecordBatch] = field(default_factory=list)
+
+
 def sketch_shard(task: Task, folder: StageFolder) -> TaskRecord:
     """Write the work files of one shard."""
     payload: SketchShard = task.payload
-    near = payload.section.near
-    sketches: list[pa.RecordBatch] = []
-    exact: list[pa.RecordBatch] = []
-    keys: list[pa.RecordBatch] = []
-    document = payload.first_document
+    section = payload.section
+    rows, document = _Rows(), payload.first_document
     for number, batch in enumerate(read_batches(payload.shard_uri)):
-        salts = np.array([payload.salt(domain) for domain in batch.column("domain").to_pylist()], np.uint64)
-        exact.append(_exact_rows(batch, document, salts))
-        columns = [
-            *(batch.column(name) for name in ("id", "domain", "source")),
-            pc.binary_length(batch.column("text")).cast(pa.int64()),
-            pa.array(np.full(batch.num_rows, number, np.int32)),
-            pa.array(np.arange(batch.num_rows, dtype=np.int32)),
-        ]
-        if near is not None:
-            signatures, rows = _sign(batch, payload, near)
-            columns.append(pa.FixedSizeListArray.from_arrays(pa.array(signatures.ravel()), signatures.shape[1]))
-            keys.append(_key_rows(signatures, rows, document, exact[-1].column("bytes"), salts, near))
-        sketches.append(pa.RecordBatch.from_arrays(columns, schema=sketch_schema(near)))
+        _sketch_batch(batch, number, document, payload, rows)
         document += batch.num_rows
-    name = f"{task.key}.arrow"
-    write_batches(f"{folder.work_uri}/sketches/{name}", sketch_schema(near), [_joined(sketches, sketch_schema(near))])
-    whole = _joined(exact, EXACT_SCHEMA)
-    parts = _partitioned(whole, whole.column("high").to_numpy(), payload.exact_partitions)
-    write_batches(f"{folder.work_uri}/exact_keys/{name}", EXACT_SCHEMA, parts)
-    if near is not None:
-        whole = _joined(keys, KEY_SCHEMA)
-        parts = _partitioned(whole, whole.column("key").to_numpy(), payload.band_partitions)
-        write_batches(f"{folder.work_uri}/band_keys/{name}", KEY_SCHEMA, parts)
+    schema = sketch_schema(section.near)
+    write_batches(f"{folder.work_uri}/sketches/{task.key}.arrow", schema, [_joined(rows.sketches, schema)])
+    keyed = [("exact_keys", "high", rows.exact, EXACT_SCHEMA, payload.exact_partitions)]
+    if section.near is not None:
+        keyed.append(("band_keys", "key", rows.bands, KEY_SCHEMA, payload.band_partitions))
+    if section.containment is not None:
+        keyed.append(("samples", "key", rows.samples, SAMPLE_SCHEMA, payload.sample_partitions))
+    for kind, key, batches, key_schema, partitions in keyed:
+        whole = _joined(batches, key_schema)
+        parts = partitioned(whole, partition_of(whole.column(key).to_numpy(), partitions), partitions)
+        write_batches(f"{folder.work_uri}/{kind}/{task.key}.arrow", key_schema, parts)
     return TaskRecord()
 
 
-def _exact_rows(batch: pa.RecordBatch, document: int, salts: npt.NDArray[np.uint64]) -> pa.RecordBatch:
+def _sketch_batch(batch: pa.RecordBatch, number: int, document: int, payload: SketchShard, rows: _Rows) -> None:
+    near, containment = payload.section.near, payload.section.containment
+    salts = np.array([payload.salt(domain) for domain in batch.column("domain").to_pylist()], np.uint64)
+    ranks = pa.array(rank_documents(batch, payload.section.keep))
+    rows.exact.append(_exact_rows(batch, document, salts, ranks))
+    signed = _sign(batch, payload)
+    if near is not None:
+        sizes = rows.exact[-1].column("bytes")
+        rows.bands.append(_band_rows(signed, document, sizes, salts, near))
+    sampled = np.zeros(batch.num_rows, np.int64)
+    if containment is not None:
+        sampled[signed.rows] = [len(sample) for sample in signed.samples]
+        sampled[sampled < containment.min_keys] = 0
+        rows.samples.append(_sample_rows(signed, document, sampled, salts, containment))
+    columns = [
+        *(batch.column(name) for name in ("id", "domain", "source")),
+        pc.binary_length(batch.column("text")).cast(pa.int64()),
+        pa.array(np.full(batch.num_rows, number, np.int32)),
+        pa.array(np.arange(batch.num_rows, dtype=np.int32)),
+        ranks,
+        pa.array(sampled),
+    ]
+    if near is not None:
+        columns.append(pa.FixedSizeListArray.from_arrays(pa.array(signed.values.ravel()), signed.values.shape[1]))
+    rows.sketches.append(pa.RecordBatch.from_arrays(columns, schema=sketch_schema(near)))
+
+
+def _exact_rows(batch: pa.RecordBatch, document: int, salts: npt.NDArray[np.uint64], ranks: pa.Array) -> pa.RecordBatch:
     hashes = exact_hashes(batch.column("text"))
     return pa.RecordBatch.from_arrays(
         [
@@ -104,33 +136,51 @@ def _exact_rows(batch: pa.RecordBatch, document: int, salts: npt.NDArray[np.uint
             pa.array(hashes[:, 1]),
             pa.array(np.arange(document, document + batch.num_rows)),
             pc.binary_length(batch.column("text")).cast(pa.int64()),
+            ranks,
             batch.column("id"),
         ],
         schema=EXACT_SCHEMA,
     )
 
 
-def _sign(
-    batch: pa.RecordBatch, payload: SketchShard, near: NearDuplicates
-) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
-    """Signatures of all rows, and the rows that take part in the search: with a shingle, and not exact-only."""
+@dataclass(frozen=True)
+class _Signed:
+    """The signatures and samples of a batch."""
+
+    values: npt.NDArray[np.uint32]
+    """Of all rows; all ones where a row takes no part."""
+    rows: npt.NDArray[np.int64]
+    """The rows that take part: not exact-only."""
+    shingles: npt.NDArray[np.int64]
+    """Of those rows."""
+    samples: list[npt.NDArray[np.uint64]]
+    """Of those rows."""
+
+
+def _sign(batch: pa.RecordBatch, payload: SketchShard) -> _Signed:
+    near, containment = payload.section.near, payload.section.containment
     wanted = np.array([not payload.is_exact_only(domain) for domain in batch.column("domain").to_pylist()], bool)
-    values = np.full((batch.num_rows, near.bands * near.rows), 0xFFFFFFFF, np.uint32)
-    text = batch.column("text")
-    signed = sign(text if wanted.all() else text.filter(pa.array(wanted)), near.ngram_words, values.shape[1])
-    values[wanted] = signed.values
-    return values, np.flatnonzero(wanted)[signed.shingles > 0]
+    text = batch.column("text") if wanted.all() else batch.column("text").filter(pa.array(wanted))
+    rows = np.flatnonzero(wanted)
+    count = near.bands * near.rows if near is not None else 0
+    one_in = containment.one_in if containment is not None else None
+    if near is not None and containment is not None and near.ngram_words != containment.ngram_words:
+        signed = sign(text, near.ngram_words, count)
+        samples = sign(text, containment.ngram_words, 0, one_in).samples
+    else:
+        search = near or containment
+        signed = sign(text, search.ngram_words if search is not None else 1, count, one_in)
+        samples = signed.samples
+    values = np.full((batch.num_rows, count), 0xFFFFFFFF, np.uint32)
+    values[rows] = signed.values
+    return _Signed(values, rows, signed.shingles, samples)
 
 
-def _key_rows(
-    signatures: npt.NDArray[np.uint32],
-    rows: npt.NDArray[np.int64],
-    document: int,
-    sizes: pa.Array,
-    salts: npt.NDArray[np.uint64],
-    near: NearDuplicates,
+def _band_rows(
+    signed: _Signed, document: int, sizes: pa.Array, salts: npt.NDArray[np.uint64], near: NearDuplicates
 ) -> pa.RecordBatch:
-    keys = band_keys(signatures[rows], near.bands, near.rows) ^ salts[rows, None]
+    rows = signed.rows[signed.shingles > 0]
+    keys = band_keys(signed.values[rows], near.bands, near.rows) ^ salts[rows, None]
     return pa.RecordBatch.from_arrays(
         [
             pa.array(keys.ravel()),
@@ -141,14 +191,32 @@ def _key_rows(
     )
 
 
+def _sample_rows(
+    signed: _Signed,
+    document: int,
+    sampled: npt.NDArray[np.int64],
+    salts: npt.NDArray[np.uint64],
+    containment: Containment,
+) -> pa.RecordBatch:
+    found = [
+        (row, sample) for row, sample in zip(signed.rows.tolist(), signed.samples, strict=True) if sampled[row] > 0
+    ]
+    rows = np.array([row for row, _ in found], np.int64)
+    # All lie below 2^64 / one_in: spread over all of 64 bits they can be partitioned by the highest.
+    keys = np.concatenate([np.zeros(0, np.uint64), *(sample * np.uint64(containment.one_in) for _, sample in found)])
+    return pa.RecordBatch.from_arrays(
+        [pa.array(keys ^ np.repeat(salts[rows], sampled[rows])), pa.array(np.repeat(document + rows, sampled[rows]))],
+        schema=SAMPLE_SCHEMA,
+    )
+
+
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     joined = pa.Table.from_batches(batches, schema).combine_chunks().to_batches()
     return joined[0] if joined else pa.RecordBatch.from_pylist([], schema=schema)
 
 
-def _partitioned(whole: pa.RecordBatch, keys: npt.NDArray[np.uint64], partitions: int) -> Iterator[pa.RecordBatch]:
-    """One batch for each partition, in order, empty ones too."""
-    partition = partition_of(keys, partitions)
+def partitioned(whole: pa.RecordBatch, partition: npt.NDArray[np.int64], partitions: int) -> Iterator[pa.RecordBatch]:
+    """One batch for each partition, in order, empty ones too, from the partition of each row."""
     ordered = whole.take(pa.array(np.argsort(partition, kind="stable")))
     borders = np.searchsorted(np.sort(partition), np.arange(partitions + 1))
     for start, end in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):

@@ -1,8 +1,11 @@
-"""Phase four: candidates compared by their texts."""
+"""Phases four and seven: candidates compared by their texts."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +13,24 @@ import pyarrow as pa
 
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches, write_batches
+from lc_data.dedup.containment import measure_containment, measure_coverage
 from lc_data.dedup.shingles import shingle_set
+from lc_data.dedup.spans import IndexedText, Span, shared_spans
 from lc_data.dedup.verification import measure_pairs
 from lc_data.engine.task import Task, TaskRecord
-from lc_data.recipe.dedupe import NearDuplicates
+from lc_data.recipe.dedupe import Containment, DedupeSection
 from lc_data.stages.dedupe.join import read_pairs
 from lc_data.stages.dedupe.sketch import Sketches
 from lc_data.text.buffers import each_text
 
-VERIFIED_SCHEMA = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("similarity", pa.float64())])
+VERIFIED_SCHEMA = pa.schema([
+    ("document", pa.int64()), ("keeper", pa.int64()), ("similarity", pa.float64()), ("reason", pa.string()),
+    ("detail", pa.string()),
+])  # fmt: skip
+"""What can stand for a document: one row for each direction in which it holds. Similarity is the Jaccard similarity of
+near-duplicates and the coverage of what is contained; the detail is JSON."""
+
+_NAMED_SPANS = 16
 
 
 @dataclass(frozen=True)
@@ -29,32 +41,110 @@ class VerifyPairs:
     number: int
     sketches: Sketches
     shard_uris: tuple[str, ...]
-    near: NearDuplicates
+    section: DedupeSection
 
 
-def verify_pairs(task: Task, folder: StageFolder) -> TaskRecord:
-    """Write the pairs that reach the threshold, with their exact similarity."""
+class _Texts:
+    """The documents of a batch of pairs: their texts, and their sets of shingles."""
+
+    def __init__(self, span_words: int) -> None:
+        self.texts: dict[int, npt.NDArray[np.uint8]] = {}
+        self.shingles: dict[int, npt.NDArray[np.uint64]] = {}
+        self._span_words = span_words
+        self._indexed: tuple[int, IndexedText] | None = None
+
+    def spans(self, left: int, right: int) -> list[Span]:
+        """What a pair shares, from the left one's view. The index of the right one is kept for the next pair."""
+        if self._indexed is None or self._indexed[0] != right:
+            self._indexed = right, IndexedText(self.texts[right], self._span_words)
+        return shared_spans(self.texts[left], self._indexed[1])
+
+
+def verify_near(task: Task, folder: StageFolder) -> TaskRecord:
+    """Write the pairs that reach the Jaccard threshold, in both directions."""
     payload: VerifyPairs = task.payload
+    near = payload.section.near
+    if near is None:
+        raise ValueError("near-duplicates are not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
-    similarity = measure_pairs(pairs, _shingle_sets(np.unique(pairs), payload))
-    reached = similarity >= payload.near.threshold
-    batch = pa.RecordBatch.from_arrays(
-        [pa.array(column[reached]) for column in (*pairs.T, similarity)], schema=VERIFIED_SCHEMA
-    )
-    write_batches(f"{folder.work_uri}/verified/{task.key}.arrow", VERIFIED_SCHEMA, [batch])
-    return TaskRecord()
+    read = _read(np.unique(pairs), payload, near.ngram_words)
+    rows: list[tuple[Any, ...]] = []
+    for (left, right), similarity in zip(pairs.tolist(), measure_pairs(pairs, read.shingles).tolist(), strict=True):
+        if similarity >= near.threshold:
+            spans = read.spans(left, right)
+            measure = {"jaccard": round(similarity, 6)}
+            rows.append((left, right, similarity, "near_duplicate", _detail(measure, spans)))
+            rows.append((right, left, similarity, "near_duplicate", _detail(measure, _from_other_side(spans))))
+    _write(f"{folder.work_uri}/verified/{task.key}.arrow", rows)
+    return TaskRecord(facts={"verified": len(rows) // 2})
 
 
-def _shingle_sets(documents: npt.NDArray[np.int64], payload: VerifyPairs) -> dict[int, npt.NDArray[np.uint64]]:
-    """The shingles of sorted documents; each batch of text is read once."""
+def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
+    """Write which documents stand in which other ones, by as much as the recipe asks and with a span in common."""
+    payload: VerifyPairs = task.payload
+    containment = payload.section.containment
+    if containment is None:
+        raise ValueError("containment is not searched for")
+    pairs = read_pairs(payload.pairs_uri, payload.number)
+    read = _read(np.unique(pairs), payload, containment.ngram_words)
+    rows: list[tuple[Any, ...]] = []
+    verified = 0
+    for left, right in pairs.tolist():
+        measures = [_measure(one, other, read, containment) for one, other in ((left, right), (right, left))]
+        left_stands, right_stands = (measured["coverage"] >= containment.coverage for measured in measures)
+        spans = read.spans(left, right) if left_stands or right_stands else []
+        if not spans:
+            continue
+        verified += 1
+        reason = "edition" if left_stands and right_stands else "contained"
+        for stands, document, keeper, (mine, keepers), seen in (
+            (left_stands, left, right, measures, spans),
+            (right_stands, right, left, measures[::-1], _from_other_side(spans)),
+        ):
+            if stands:
+                detail = _detail({**mine, "keeper_containment": keepers["containment"]}, seen)
+                rows.append((document, keeper, mine["coverage"], reason, detail))
+    _write(f"{folder.work_uri}/covered/{task.key}.arrow", rows)
+    return TaskRecord(facts={"verified": verified})
+
+
+def _measure(document: int, other: int, read: _Texts, containment: Containment) -> dict[str, float]:
+    """How much of a document stands in another one; the coverage is 0 where the containment is too small already."""
+    share = measure_containment(read.shingles[document], read.shingles[other])
+    coverage = 0.0
+    if share >= containment.threshold:
+        coverage = measure_coverage(read.texts[document], read.shingles[other], containment.ngram_words)
+    return {"containment": round(share, 6), "coverage": round(coverage, 6)}
+
+
+def _detail(measures: dict[str, Any], spans: list[Span]) -> str:
+    """The measures, all that the spans come to, and the longest of them in the order of the text."""
+    longest = sorted(spans, key=lambda span: (span.start - span.end, span.start))[:_NAMED_SPANS]
+    total = {"span_bytes": sum(span.end - span.start for span in spans), "spans_found": len(spans)}
+    return json.dumps(measures | total | {"spans": sorted(longest)})
+
+
+def _from_other_side(spans: list[Span]) -> list[Span]:
+    return sorted(Span(span.other_start, span.other_end, span.start, span.end) for span in spans)
+
+
+def _write(uri: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    columns = list(zip(*rows, strict=True)) or [()] * len(VERIFIED_SCHEMA)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, VERIFIED_SCHEMA, strict=True)]
+    write_batches(uri, VERIFIED_SCHEMA, [pa.RecordBatch.from_arrays(arrays, schema=VERIFIED_SCHEMA)])
+
+
+def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs, ngram_words: int) -> _Texts:
+    """Sorted documents; each batch of text is read once."""
     where = payload.sketches.look_up(documents, "batch", "row")
     batches, rows = where.column("batch").to_numpy(), where.column("row").to_numpy()
-    sets = {}
+    found = _Texts(payload.section.span_words)
     for shard, _, part in payload.sketches.shards_of(documents):
         numbers = np.unique(batches[part]).tolist()
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
             here = np.arange(part.start, part.stop)[batches[part] == number]
             texts = each_text(batch.column("text").take(pa.array(rows[here])))
             for document, text in zip(documents[here].tolist(), texts, strict=True):
-                sets[document] = shingle_set(text, payload.near.ngram_words)
-    return sets
+                found.texts[document] = text
+                found.shingles[document] = shingle_set(text, ngram_words)
+    return found

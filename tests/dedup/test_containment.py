@@ -1,0 +1,108 @@
+"""Overlaps of samples against sets, coverage against the plain reading, and how good the sample is."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lc_data.dedup.containment import (
+    Overlaps,
+    add_up,
+    count_overlaps,
+    measure_containment,
+    measure_coverage,
+)
+from lc_data.dedup.minhash import sign
+from lc_data.dedup.shingles import shingle_set
+from lc_data.text.buffers import as_text
+from lc_data.text.reference import list_content_words
+from tests.dedup.prose import edit, ngram_set, prose
+
+ROWS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 9)), max_size=60).map(sorted)
+TEXTS = st.lists(st.sampled_from(["a ", "b ", "c ", "漢", "字", "\n"]), max_size=40).map("".join)
+
+
+@given(ROWS, st.integers(2, 6), st.integers(1, 20), st.randoms())
+def test_what_documents_share_is_what_their_sets_share(rows, cap, max_pairs, rng):
+    expected: Counter[tuple[int, int]] = Counter()
+    for key in range(9):
+        documents = [document for held, document in rows if held == key]
+        if len(documents) <= cap:
+            expected.update(combinations(sorted(documents), 2))
+    rng.shuffle(rows)
+    table = np.array(rows, np.int64).reshape(-1, 2)
+    pieces = list(count_overlaps(table[:, 0].astype(np.uint64), table[:, 1], cap, max_pairs))
+    limit = max(max_pairs, cap * (cap - 1) // 2)
+    assert all(piece.shared.sum() <= limit for piece in pieces)
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *(piece.pairs for piece in pieces)])
+    total = add_up(Overlaps(pairs, np.concatenate([np.zeros(0, np.int64), *(piece.shared for piece in pieces)])))
+    assert dict(zip(map(tuple, total.pairs.tolist()), total.shared.tolist(), strict=True)) == expected
+    assert total.pairs.tolist() == sorted(total.pairs.tolist())
+
+
+@given(TEXTS, TEXTS, st.integers(1, 4))
+def test_coverage_counts_the_words_in_shared_ngrams(text, other, n):
+    words, others = list_content_words(text), ngram_set(other, n)
+    covered = {
+        place
+        for first in range(len(words) - n + 1)
+        if tuple(words[first : first + n]) in others
+        for place in range(first, first + n)
+    }
+    grams = ngram_set(text, n)
+    shingles, other_shingles = shingle_set(as_text(text), n), shingle_set(as_text(other), n)
+    expected = len(grams & others) / len(grams) if grams else 0.0
+    assert measure_containment(shingles, other_shingles) == pytest.approx(expected)
+    if len(words) >= n:
+        assert measure_coverage(as_text(text), other_shingles, n) == pytest.approx(len(covered) / len(words))
+
+
+def test_coverage_goes_on_across_blocks():
+    text = prose(random.Random(0), 10_000)
+    own = shingle_set(as_text(text), 5)
+    assert measure_coverage(as_text(text), own, 5) == 1.0
+    assert measure_coverage(as_text(f"{text} {prose(random.Random(1), 10_000)}"), own, 5) == 0.5
+
+
+def test_one_word_in_ten_changed_covers_more_than_a_half_that_is_quoted():
+    rng = random.Random(2)
+    text = prose(rng, 20_000)
+    own = shingle_set(as_text(text), 5)
+    assert measure_coverage(as_text(edit(rng, text, 0.1)), own, 5) == pytest.approx(0.83, abs=0.02)
+    half = f"{text[: len(text) // 2]} {prose(rng, 10_000)}"
+    assert measure_coverage(as_text(half), own, 5) == pytest.approx(0.5, abs=0.02)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.integers(2, 4), st.sampled_from([0, 8]))
+def test_the_sample_holds_the_shingles_below_the_bound(texts, one_in, permutations):
+    found = sign(pa.array(texts, pa.large_string()), 2, permutations, one_in)
+    for text, sample in zip(texts, found.samples, strict=True):
+        shingles = shingle_set(as_text(text), 2)
+        assert sample.tolist() == [value for value in shingles.tolist() if value < (1 << 64) // one_in]
+    assert (found.values == sign(pa.array(texts, pa.large_string()), 2, permutations).values).all()
+
+
+def test_a_text_that_repeats_itself_fits_its_sample():
+    texts = ["a b " * 5000, "漢" * 5000]
+    for one_in in range(2, 9):
+        assert all(len(sample) <= 2 for sample in sign(pa.array(texts, pa.large_string()), 5, 0, one_in).samples)
+
+
+def test_shares_of_the_sample_are_unbiased():
+    rng = random.Random(3)
+    errors = []
+    for _ in range(20):
+        book = prose(rng, 20_000)
+        excerpt = edit(rng, " ".join(book.split()[5000:9000]), 0.03)
+        small, large = sign(pa.array([excerpt, book], pa.large_string()), 5, 0, 16).samples
+        exact = measure_containment(shingle_set(as_text(excerpt), 5), shingle_set(as_text(book), 5))
+        errors.append(measure_containment(small, large) - exact)
+    assert abs(np.mean(errors)) < 0.02
+    assert np.std(errors) < 0.06
