@@ -20,7 +20,9 @@ def _ledger(kept: int) -> Ledger:
 
 
 def test_books_that_balance_pass():
-    _ledger(10).balance()
+    ledger = _ledger(10)
+    ledger.balance()
+    assert ledger.account("web").difference() == Count()
 
 
 def test_one_lost_document_fails_and_names_its_domain():

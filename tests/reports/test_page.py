@@ -132,7 +132,10 @@ def test_a_report_of_the_first_stage_alone_is_a_page(report):
 
 def test_a_plan_without_rows_is_a_page(report):
     empty = report.plan("sft").model_copy(update={"packs": 0, "pieces": 0, "tokens": 0, "domains": []})
-    read(render_page(report.model_copy(update={"plans": [empty]})))
+    reader = read(render_page(report.model_copy(update={"plans": [empty]})))
+    targets = {attrs.get("id") for _, attrs in reader.elements}
+    assert "flow" in targets
+    assert all(attrs["href"][1:] in targets for tag, attrs in reader.elements if tag == "a")
 
 
 def test_strings_are_escaped_and_markup_is_not():
