@@ -9,6 +9,7 @@ is told apart by place, dash or outline too.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -155,8 +156,15 @@ def legend(entries: Sequence[tuple[str, str, str | None]]) -> Html:
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round values from at or below ``low`` to at or above ``high``, at most ``most`` steps apart."""
-    span = (high - low) or abs(high) or 1.0
+    """Round values from at or below ``low`` to at or above ``high``, at most ``most`` steps apart.
+
+    Values closer to each other than a double can step between (a billionth of their size, or a
+    number too small to divide) are drawn as one value.
+    """
+    size = max(abs(low), abs(high))
+    span = max(high - low, size * 1e-9)
+    if span < sys.float_info.min * 1e6:
+        span = 1.0
     magnitude = 10 ** math.floor(math.log10(span / most))
     step = next(magnitude * factor for factor in (1, 2, 2.5, 5, 10, 20) if span / (magnitude * factor) <= most)
     first, last = math.floor(low / step), math.ceil(high / step)
