@@ -73,9 +73,11 @@ class Windowed:
             start, end = _trim(size, failed) if self.windows.on_fail == "trim" else (0, size)
             inside = [window for window in failed if start <= window.offset < end]
             shares[row] = sum(window.length for window in inside) / (end - start) if end > start else 1.0
+            if inside:
+                notes[row] = {"failed_share": {self.name: round(shares[row].item(), 6)}}
             if self.windows.on_fail == "flag":
                 if failed:
-                    notes[row] = {"failed_windows": {self.name: _named(failed)}}
+                    notes[row]["failed_windows"] = {self.name: _named(failed)}
             elif shares[row] > self.windows.max_failed:
                 found = {"windows": _named(inside or failed)}
                 failures[row] = Failure("windows", shares[row].item(), self.windows.max_failed, found)
@@ -108,7 +110,8 @@ class Windowed:
             measures[name][rows] = values
         failures = judgement.failures | {int(rows[index]): failure for index, failure in whole.failures.items()}
         rewritten = {row: text for row, text in judgement.rewritten.items() if row not in failures}
-        return Judgement(failures, measures, rewritten=rewritten, notes=judgement.notes)
+        notes = {row: note for row, note in judgement.notes.items() if row not in failures}
+        return Judgement(failures, measures, rewritten=rewritten, notes=notes)
 
 
 def cut_windows(text: pa.Array, size_bytes: int) -> Cut:

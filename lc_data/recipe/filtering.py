@@ -45,8 +45,10 @@ class Windows(Section):
     """``drop`` the document when too much of it fails; ``trim`` cuts off the windows at its head and tail that fail,
     then drops it when too much of the rest does; ``flag`` keeps it and names the windows in its metadata, under
     ``lc_data.failed_windows``."""
-    max_failed: float = Field(default=0.25, ge=0, lt=1)
-    """The share of a document's bytes that may lie in windows that fail. A table or an index is no reason to drop."""
+    max_failed: float = Field(default=0.1, ge=0, lt=1)
+    """The share of a document's bytes that may lie in windows that fail: a table or an index is no reason to drop, a
+    bad fifth is. A document that stays with windows that fail has their share in its metadata, under
+    ``lc_data.failed_share``, and the manifest counts it."""
     whole: bool = True
     """Judge the whole document, or what trimming left of it, as well, and drop it when it fails. Measures of repetition
     grow with length: for them ``false`` is often the better answer in books."""

@@ -15,7 +15,7 @@ from lc_data.recipe.errors import RecipeError
 from lc_data.stages.filter import STAGE, check_rules
 from lc_data.text.buffers import as_text
 from tests.quality.test_compression import story
-from tests.quality.test_windows import BAD_HEAD, BAD_MIDDLE, GOOD_HEAD, prose
+from tests.quality.test_windows import BAD_HEAD, BAD_MIDDLE, GOOD_HEAD, ocr_noise, prose
 from tests.small_corpus import published_bytes
 from tests.stages.ingested import bring, dropped_rows, kept_documents, publish, recipe
 from tests.stages.test_dedupe import ShuffledBackend
@@ -60,7 +60,20 @@ def test_what_is_trimmed_is_in_the_books(tmp_path):
     assert account.added["gopher_quality-trim"].documents == 0
     assert json.loads(kept["fine"]["metadata"])["year"] == 1901
     assert all("coherence" in json.loads(row["metadata"])["lc_data"] for row in kept.values())
-    assert report.manifest.facts["noted"] == {"web": {"coherence": len(kept)}}
+    assert report.manifest.facts["noted"] == {"web": {"coherence": len(kept), "failed_share": 1}}
+    assert 0 < json.loads(kept["middle"]["metadata"])["lc_data"]["failed_share"]["gopher_quality"] <= 0.1
+
+
+def test_a_bad_tail_drops_and_a_bad_page_is_written_down_and_counted(tmp_path):
+    tail = {"id": "fifth", "text": prose(80_000) + ocr_noise(20_000)}
+    run = publish(tmp_path, [*LONG, tail])
+    report = bring(STAGE, run, FLAG.replace("flag", "drop"))
+    gone = {row["id"]: row["reason"] for row in dropped_rows(report, run)}
+    assert gone["fifth"] == gone["tail"] == "gopher_quality/windows"
+    kept = {row["id"]: json.loads(row["metadata"] or "{}").get("lc_data", {}) for row in kept_documents(report, run)}
+    assert [name for name, note in kept.items() if "failed_share" in note] == ["head", "middle"]
+    assert 0 < kept["middle"]["failed_share"]["gopher_quality"] <= 0.1
+    assert report.manifest.facts["noted"]["web"]["failed_share"] == 2
 
 
 def test_flags_and_mixed_languages_are_written_and_counted(tmp_path):
