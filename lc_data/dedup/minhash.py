@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lc_data.dedup.shingles import next_shingles
+from lc_data.dedup.shingles import drop_repeats, next_shingles
 from lc_data.text.buffers import text_buffers
 from lc_data.text.characters import character_classes, lower_case
-from lc_data.text.compile import Bytes, Hashes, Numbers, kernel
+from lc_data.text.compile import Bytes, Counts, Hashes, Numbers, kernel
 from lc_data.text.words import BLOCK_WORDS, mix64
 
 _BAND = np.uint64(0xD6E8FEB86659FD93)
+_SAMPLE_ROOM = 1 << 20
+"""Sampled shingles that are collected in one call: room for 128 MB of text at one in 64."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,23 @@ def sign(text: pa.Array, ngram_words: int, count: int, one_in: int | None = None
     In the same pass one shingle in ``one_in`` is sampled: those with a hash below ``2**64 // one_in``.
     """
     data, offsets = text_buffers(text)
-    factors, shifts = permutations(count)
+    offsets = offsets.astype(np.int64)
     values = np.full((len(text), count), 0xFFFFFFFF, np.uint32)
-    shingles = np.zeros(len(text), np.int64)
-    samples = []
+    counts = np.zeros((len(text), 2), np.int64)
     limit = np.uint64((1 << 64) // one_in if one_in is not None else 0)
-    longest = int(np.diff(offsets).max(initial=0)) if one_in is not None else 0
     # A text of one repeated word may have all its shingles in the sample; memory never written is never used.
-    sample = np.empty(longest // 2 + 1, np.uint64)
-    scratch = (np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64), np.empty(BLOCK_WORDS, np.uint64), sample)
-    for row in range(len(text)):
-        one_text = data[offsets[row] : offsets[row + 1]]
-        shingles[row], sampled = _sign_text(
-            one_text, (character_classes(), lower_case()), scratch, (factors, shifts), values[row], limit
+    room = int((np.diff(offsets) // 2 + 1).max(initial=0)) if one_in is not None else 0
+    scratch = (np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64), np.empty(BLOCK_WORDS, np.uint64))
+    affine, tables, samples = permutations(count), (character_classes(), lower_case()), []
+    sample, row = np.empty(max(room, _SAMPLE_ROOM if one_in is not None else 0), np.uint64), 0
+    while row < len(text):
+        done = _sign_rows(
+            (data, offsets[row:]), tables, (*scratch, sample), affine, (values[row:], counts[row:]), limit
         )
-        samples.append(np.unique(sample[:sampled]))
-    return Signatures(values, shingles, samples)
+        row += done
+        ends = np.cumsum(counts[row - done : row, 1])
+        samples += np.split(sample[: ends[-1]].copy(), ends[:-1])
+    return Signatures(values, counts[:, 0].copy(), samples)
 
 
 def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.NDArray[np.uint64]:
@@ -82,6 +85,37 @@ def estimate_jaccard(left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]
 
 
 @kernel
+def _sign_rows(
+    text: tuple[Bytes, Counts],
+    tables: tuple[Bytes, Numbers],
+    scratch: tuple[Hashes, Hashes, Hashes],
+    affine: tuple[Numbers, Numbers],
+    out: tuple[Numbers, Counts],
+    limit: np.uint64,
+) -> int:
+    """Sign texts until the room for samples may not hold another; returns how many are signed.
+
+    ``out`` takes their signatures, and for each the shingles and how many different ones its sample has. One call from
+    Python per text took as long as signing 700 bytes.
+    """
+    data, offsets = text
+    hashes, shingles, sample = scratch
+    values, counts = out
+    used, row = 0, 0
+    while row < len(values):
+        one_text = data[offsets[row] : offsets[row + 1]]
+        if limit and used and len(sample) - used < len(one_text) // 2 + 1:
+            break
+        total, sampled = _sign_text(one_text, tables, (hashes, shingles, sample[used:]), affine, values[row], limit)
+        sample[used : used + sampled].sort()
+        sampled = drop_repeats(sample[used : used + sampled])
+        counts[row, 0], counts[row, 1] = total, sampled
+        used += sampled
+        row += 1
+    return row
+
+
+@kernel
 def _sign_text(
     text: Bytes,
     tables: tuple[Bytes, Numbers],
@@ -92,6 +126,7 @@ def _sign_text(
 ) -> tuple[int, int]:
     hashes, shingles, sample = scratch
     factors, shifts = affine
+    values = np.empty(len(shingles), np.uint32)
     at, held, total, sampled = 0, 0, 0, 0
     while at < len(text):
         at, held, count = next_shingles(text, at, held, tables, hashes, shingles)
@@ -103,9 +138,13 @@ def _sign_text(
             value = np.uint32(shingles[index])
             value = np.uint32((value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B))
             value = np.uint32((value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35))
-            value = np.uint32(value ^ (value >> np.uint32(16)))
-            for k in range(len(signature)):
-                signature[k] = min(signature[k], np.uint32(factors[k] * value + shifts[k]))
+            values[index] = value ^ (value >> np.uint32(16))
+        # Permutations outside: each keeps its least value in a register. The other way round is a third slower.
+        for k in range(len(signature)):
+            least, factor, shift = signature[k], factors[k], shifts[k]
+            for index in range(count):
+                least = min(least, np.uint32(factor * values[index] + shift))
+            signature[k] = least
     return total, sampled
 
 

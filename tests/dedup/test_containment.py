@@ -106,3 +106,14 @@ def test_shares_of_the_sample_are_unbiased():
         errors.append(measure_containment(small, large) - exact)
     assert abs(np.mean(errors)) < 0.02
     assert np.std(errors) < 0.06
+
+
+def test_samples_that_do_not_fit_one_call_are_those_of_each_text_alone(monkeypatch):
+    monkeypatch.setattr("lc_data.dedup.minhash._SAMPLE_ROOM", 40)
+    rng = random.Random(4)
+    texts = [prose(rng, length) for length in (3, 30, 5, 400, 0, 20, 20, 60)]
+    alone = [sign(pa.array([text], pa.large_string()), 3, 8, 2) for text in texts]
+    found = sign(pa.array(texts, pa.large_string()), 3, 8, 2)
+    assert [sample.tolist() for sample in found.samples] == [each.samples[0].tolist() for each in alone]
+    assert found.shingles.tolist() == [int(each.shingles[0]) for each in alone]
+    assert (found.values == np.concatenate([each.values for each in alone])).all()
