@@ -118,10 +118,18 @@ class PackPlan:
 
     def pieces(self, pack: int) -> PlanBlock:
         """The pieces of one pack in their order, as views of its block. Raises IndexError outside ``packs``."""
+        block = self.block(self.block_of(pack))
+        return _take(block, block.rows_of(pack))
+
+    def block_of(self, pack: int) -> int:
+        """The number of the block that holds a pack. Raises IndexError outside ``packs``."""
         if not 0 <= pack < self.packs:
             raise IndexError(f"pack {pack} of a plan with {self.packs} packs")
-        block = self._block(bisect_right(self._first, pack) - 1)
-        return _take(block, block.rows_of(pack))
+        return bisect_right(self._first, pack) - 1
+
+    def block(self, number: int) -> PlanBlock:
+        """A block, mapped and checked when it is first needed; the last few stay open."""
+        return self._block(number)
 
     def pieces_of(self, document: int) -> PlanBlock:
         """Every piece of one document, in the order of the packs that hold it: a scan of all blocks."""
@@ -142,10 +150,9 @@ class PackPlan:
     def _open_block(self, number: int) -> PlanBlock:
         entry = self.facts.blocks[number]
         uri = self._folder.file(entry.file)
-        if not storage.exists(uri):
+        if not self._folder.is_copied and not storage.exists(uri):
             raise PlanError(f"{uri}, which the manifest names, does not exist: restore it, or run `lc-data pack` again")
-        with storage.map_input(uri) as source:
-            whole = source.read_buffer()
+        whole = self._folder.map(entry.file, entry.checksum)
         if xxhash.xxh3_128_hexdigest(whole) != entry.checksum:
             raise PlanError(f"{uri} changed on disk since it was planned: restore it, or run `lc-data pack` again")
         table = pa.ipc.open_file(whole).read_all()

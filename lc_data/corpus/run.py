@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from lc_data.corpus import storage
+from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.manifest import Manifest, read_manifest
 
 STAGES = ("ingest", "filter", "dedupe", "bucket", "balance", "pack")
@@ -19,10 +22,28 @@ class StageFolder:
     """The folder of one stage. Names of files are relative to it, as in its manifest."""
 
     uri: str
+    copies: LocalCopies | None = None
+    """Where remote files are copied to before they are mapped; without it they are read into memory."""
 
     def file(self, name: str) -> str:
         """The URI of a file that a manifest names."""
         return storage.join(self.uri, name)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether files are mapped from local copies."""
+        return self.copies is not None and not storage.is_local(self.uri)
+
+    def copy(self, name: str, checksum: str) -> None:
+        """Make the local copy of a file that a manifest names with this checksum, where there are copies."""
+        if self.copies is not None and self.is_copied:
+            self.copies.fetch(self.file(name), checksum)
+
+    def map(self, name: str, checksum: str) -> pa.Buffer:
+        """The bytes of a file, mapped where it is local or copied. Only a copy is compared with the checksum."""
+        if self.copies is not None and self.is_copied:
+            return self.copies.map(self.file(name), checksum)
+        return storage.map_buffer(self.file(name))
 
     @property
     def manifest_uri(self) -> str:
@@ -53,10 +74,12 @@ class RunFolder:
     """The folder of one run of one recipe, by path or URI."""
 
     uri: str
+    copies: LocalCopies | None = None
+    """See :class:`StageFolder`."""
 
     def stage(self, name: str) -> StageFolder:
         """The folder of a stage, or of another part of the run (report, pretrain, ...)."""
-        return StageFolder(storage.join(self.uri, name))
+        return StageFolder(storage.join(self.uri, name), self.copies)
 
     @property
     def recipe_uri(self) -> str:

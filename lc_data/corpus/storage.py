@@ -79,6 +79,12 @@ def map_input(uri: str) -> pa.NativeFile:
     return pa.BufferReader(read_bytes(uri))
 
 
+def map_buffer(uri: str) -> pa.Buffer:
+    """The bytes of a file: mapped when local, otherwise read into memory."""
+    with map_input(uri) as source:
+        return source.read_buffer()
+
+
 @contextmanager
 def create(uri: str) -> Iterator[IO[bytes]]:
     """Open a new file for writing; it appears under its name when the block ends well, and never otherwise."""
