@@ -17,13 +17,13 @@ from lc_data.corpus.run import RunFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError
 from lc_data.corpus.verify_files import Problem
-from lc_data.packing.plan import PLAN_SCHEMA, PlanBlock, plan_hash
+from lc_data.packing.plan import EXCLUDED_FILE, PLAN_SCHEMA, PlanBlock, plan_hash
 
 MANIFEST = "manifest.json"
 
 
 def verify_plans(run: RunFolder) -> Iterator[Problem]:
-    """Check every plan of a packed run, and that training plans hold no held-out document."""
+    """Check every plan of a packed run, that training plans hold no held-out document and none an excluded one."""
     try:
         corpus = TokenizedCorpus.open(run)
     except TokenizedError:
@@ -36,12 +36,22 @@ def verify_plans(run: RunFolder) -> Iterator[Problem]:
         check = _PlanCheck(folder.uri, purpose, facts, entries, corpus)
         yield from check.run()
         in_plan[purpose] = check.in_plan
+    excluded = np.zeros(corpus.document_count, bool)
+    if EXCLUDED_FILE in entries:
+        excluded[read_table(folder.file(EXCLUDED_FILE))["document"].to_numpy()] = True
+    for purpose, there in in_plan.items():
+        yield from _forbidden("excluded", purpose, there & excluded, corpus)
     held_out = in_plan.pop("held_out", np.zeros(corpus.document_count, bool))
     for purpose, there in in_plan.items():
-        both = np.flatnonzero(there & held_out)
-        if len(both):
-            first = corpus.document_id(int(both[0]))
-            yield MANIFEST, f"plan {purpose}: holds {len(both)} held-out documents, {first!r} is the first"
+        yield from _forbidden("held-out", purpose, there & held_out, corpus)
+
+
+def _forbidden(what: str, purpose: str, both: npt.NDArray[np.bool_], corpus: TokenizedCorpus) -> Iterator[Problem]:
+    """Documents of a plan that must not be in it."""
+    documents = np.flatnonzero(both)
+    if len(documents):
+        first = corpus.document_id(int(documents[0]))
+        yield MANIFEST, f"plan {purpose}: holds {len(documents)} {what} documents, {first!r} is the first"
 
 
 class _PlanCheck:

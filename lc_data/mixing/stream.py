@@ -112,19 +112,23 @@ class DocumentStream:
 
 
 def stratum_streams(
-    stratum: np.ndarray, length: np.ndarray, excluded: np.ndarray, piece_tokens: int
+    stratum: np.ndarray, length: np.ndarray, excluded: np.ndarray, piece_tokens: int, rank: np.ndarray | None = None
 ) -> dict[int, DocumentStream]:
     """Make the stream of each stratum that has tokens: its documents in corpus order, without those ``excluded``.
 
-    ``length`` is the trainable length of each document. Memory: 16 bytes per document, beside the sort's 8.
+    ``length`` is the trainable length of each document. ``rank`` (float32 [n]) draws the lowest first, ties in corpus
+    order. Memory: 16 bytes per document, beside the sort's 8.
     """
     usable = np.flatnonzero(~excluded)
-    order = usable[np.argsort(stratum[usable], kind="stable")]
-    ids, begins = np.unique(stratum[order], return_index=True)
-    bounds = np.append(begins, len(order)).tolist()
+    own = stratum[usable]
+    counts = np.bincount(own)
+    order = usable[np.argsort(own, kind="stable")]
+    bounds = np.cumsum([0, *counts]).tolist()
     streams = {}
-    for at, identity in enumerate(ids.tolist()):
-        documents = order[bounds[at] : bounds[at + 1]]
+    for identity in np.flatnonzero(counts).tolist():
+        documents = order[bounds[identity] : bounds[identity + 1]]
+        if rank is not None:
+            documents = documents[np.argsort(rank[documents], kind="stable")]
         stream = DocumentStream.of(documents, length[documents], piece_tokens)
         if stream.tokens:
             streams[identity] = stream

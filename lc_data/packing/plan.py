@@ -27,6 +27,12 @@ PLAN_SCHEMA = pa.schema(
 """pack: global index; document: row of the bucket index; start, length: tokens; part: 0-based piece of its document;
 span: attention span inside the pack (pieces with the same span attend to one another)."""
 
+EXCLUDED_FILE = "excluded.arrow"
+"""Below the folder of the stage that plans: the documents that no plan may hold."""
+
+EXCLUDED_SCHEMA = pa.schema([pa.field("document", pa.int64(), nullable=False)])
+"""Document numbers, ascending."""
+
 _DTYPES = {field.name: np.dtype(field.type.to_pandas_dtype()) for field in PLAN_SCHEMA}
 
 
@@ -70,6 +76,10 @@ class PlanBlock:
     def packs(self) -> int:
         """Number of packs. A pack is never empty, so the indices have no gaps."""
         return int(self.pack[-1] - self.pack[0] + 1) if len(self.pack) else 0
+
+    def take(self, rows: slice | np.ndarray) -> PlanBlock:
+        """Return some of the pieces, by slice, mask or row numbers: views where a slice is given."""
+        return PlanBlock(*(getattr(self, name)[rows] for name in _DTYPES))
 
     def rows_of(self, pack: int) -> slice:
         """Return the rows of one pack; raises IndexError when the pack is in another block."""

@@ -1,125 +1,227 @@
 """The planner: draws from streams of documents, block by block, packed and put in order.
 
 A block of a few thousand packs is all the look-ahead best fit needs: planning a whole corpus at once fills rows no
-better and takes its memory. What does not fill up at the end of a block is carried into the next one, so rows are
-padded only at the very end of the plan, and every block but the last is a whole number of global batches.
+better and takes its memory. A block keeps whole global batches; what is left of it, packs at the end of its order and
+rows that are not full, is carried into the next one, also where that is the first of the next mixture stage. So rows
+are padded only at the very end of the plan, every stage begins at a whole batch, and what is carried has the block's
+own shares: carrying the emptiest packs, say, would take the domains of short documents out of every block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from lc_data.mixing.stream import DocumentStream, Pieces
-from lc_data.packing.best_fit import best_fit_decreasing
+from lc_data.packing.best_fit import pack_best_fit
+from lc_data.packing.concat import pack_concat
+from lc_data.packing.curriculum import order_cycle
 from lc_data.packing.hashing import child_key, random_words
-from lc_data.packing.order import by_work_in_batches, spread
+from lc_data.packing.one_per_row import pack_one_per_row
+from lc_data.packing.order import by_work_in_batches, by_work_in_windows, spread
 from lc_data.packing.plan import PlanBlock
+from lc_data.packing.pow2 import pack_pow2
+from lc_data.packing.rows import Rows
 from lc_data.recipe.packing import PackSection
+
+_WITHIN, _SPREAD, _METHOD, _CURRICULUM, _WINDOW = range(5)
+"""What a block's random numbers are for."""
+_BUCKET_WEIGHT = 0.25
+"""What an uneven length bucket weighs in the order of packs, against an uneven domain."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """So many tokens of a stream: a piece end of it (see DocumentStream.nearest_end)."""
+    """Tokens ``begin`` to ``begin + tokens`` of a stream: both piece ends of it (see DocumentStream.nearest_end)."""
 
     stream: DocumentStream
     tokens: int
     domain: int
     bucket: int
+    begin: int = 0
 
-    def pieces(self, block: int, blocks: int, label: int) -> Pieces:
-        """Return this draw's part of a block: up to the piece end nearest to (block + 1) / blocks of its tokens."""
-        edges = [self.stream.nearest_end((2 * at * self.tokens + blocks) // (2 * blocks)) for at in (block, block + 1)]
-        return self.stream.draw(edges[0], edges[1], label)
+    def pieces(self, block: int, blocks: int, label: int, whole_documents: bool = False) -> Pieces:
+        """Return this draw's part of a block: up to the piece end nearest to (block + 1) / blocks of its tokens.
+
+        With ``whole_documents``, up to the nearest end of a document.
+        """
+        stream = replace(self.stream, piece_tokens=1 << 62) if whole_documents else self.stream
+        end = self.begin + self.tokens
+        edges = [self.begin + (2 * at * self.tokens + blocks) // (2 * blocks) for at in (block, block + 1)]
+        low, high = (edge if edge in (self.begin, end) else stream.nearest_end(edge) for edge in edges)
+        return self.stream.draw(max(low, self.begin), min(max(high, self.begin), end), label)
 
 
 @dataclass(frozen=True)
-class _Packed:
-    """Pieces with the pack of each, packs numbered from 0."""
+class PlannedBlock:
+    """A block of the plan, and which mixture stage and which block (or cycle) of that stage it was planned in."""
 
-    pieces: Pieces
-    pack: np.ndarray
-    packs: int
+    stage: int
+    cycle: int
+    block: PlanBlock
 
 
-def plan_packs(draws: Sequence[Draw], packing: PackSection, seed: int) -> Iterator[PlanBlock]:
-    """Plan the training order of what the draws hold, every piece exactly once.
+@dataclass(frozen=True)
+class _Kinds:
+    """What is spread evenly over the plan: domains and, at a lower weight, length buckets, of each draw."""
 
-    All draws advance in step: by the end of every block each has given its part, to within half a piece. The same
-    draws, packing and seed give the same plan on any machine. Blocks without packs are left out.
+    domain: np.ndarray
+    bucket: np.ndarray
+
+    @classmethod
+    def of(cls, draws: Sequence[Draw]) -> _Kinds:
+        return cls(*(np.array([getattr(draw, name) for draw in draws], np.int64) for name in ("domain", "bucket")))
+
+    @property
+    def count(self) -> int:
+        return int(self.domain.max(initial=0)) + int(self.bucket.max(initial=0)) + 2
+
+    def shares(self, draws: Sequence[Draw], label: int) -> np.ndarray:
+        """Return the share of each kind in the tokens of a stage, whose draws are labelled from ``label`` on."""
+        tokens, mine = np.array([draw.tokens for draw in draws], np.float64), slice(label, label + len(draws))
+        kinds = (self.domain, self.bucket)
+        sums = [np.bincount(kind[mine], weights=tokens, minlength=int(kind.max()) + 1) for kind in kinds]
+        return np.concatenate(sums) / tokens.sum()
+
+    def compare(self, rows: Rows, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the queue of each row, [n_rows], and how much more of each kind it holds than its share of its tokens.
+
+        The second, [n_rows, count], is in tokens of an average row, and so weighed that an uneven domain counts most.
+        """
+        by_domain, by_bucket = rows.tokens_by_kind(self.domain), rows.tokens_by_kind(self.bucket)
+        queue = by_domain.argmax(axis=1) * by_bucket.shape[1] + by_bucket.argmax(axis=1)
+        tokens = by_domain.sum(axis=1, keepdims=True)
+        off = np.hstack((by_domain, by_bucket)) - tokens * shares
+        off[:, by_domain.shape[1] :] *= _BUCKET_WEIGHT
+        off /= max(tokens.mean(), 1.0) if rows.count else 1.0
+        return queue, off
+
+
+def plan_packs(stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int) -> Iterator[PlannedBlock]:
+    """Plan the training order of what the draws of each mixture stage hold, every piece exactly once.
+
+    All draws of a stage advance in step: by the end of every block each has given its part, to within half a piece.
+    The same draws, packing and seed give the same plan on any machine. Blocks without packs are left out; none has more
+    than ``block_packs`` packs, a whole number of batches, and with a growing curriculum several may make up a cycle.
     """
-    first_pack = 0
-    for number, packed in enumerate(_packed_blocks(draws, packing)):
-        order = _training_order(packed, draws, packing, child_key(seed, number, 1))
-        within = (random_words(child_key(seed, number, 0), len(packed.pieces)) >> np.uint64(32)).astype(np.int64)
-        yield _emit(packed, order, within, first_pack)
-        first_pack += packed.packs
+    kinds = _Kinds.of([draw for stage in stages for draw in stage])
+    schedule = [
+        (number, block, blocks)
+        for number, stage in enumerate(stages)
+        for blocks in [_block_count(stage, packing)]
+        for block in range(blocks)
+    ]
+    carried, first_pack = Pieces.none(), 0
+    for ordinal, (number, block, blocks) in enumerate(schedule):
+        key, label = child_key(seed, ordinal), sum(map(len, stages[:number]))
+        if block == 0:
+            wanted, ahead = kinds.shares(stages[number], label), np.zeros(kinds.count)
+        whole = packing.method == "concat"
+        drawn = [draw.pieces(block, blocks, label + i, whole) for i, draw in enumerate(stages[number])]
+        rows = _fill(Pieces.concatenate([carried, *drawn]), len(carried), packing, key)
+        queue, off = kinds.compare(rows, wanted)
+        order = spread(queue, off, ahead, child_key(key, _SPREAD))
+        if ordinal < len(schedule) - 1:
+            order = order[~rows.unfinished[order]]
+            order = order[: len(order) // packing.global_batch_packs * packing.global_batch_packs]
+        ahead = ahead + off[order].sum(axis=0)
+        kept = np.zeros(rows.count, bool)
+        kept[order] = True
+        carried = rows.pieces.select(~kept[rows.row])
+        whole_block = _write_down(rows, _training_order(rows, order, packing, key), packing, key, first_pack)
+        first_pack += len(order)
+        for part in _cut(whole_block, packing):
+            yield PlannedBlock(number, block, part)
 
 
-def plan_longest_first(document: np.ndarray, length: np.ndarray, packing: PackSection) -> Iterator[PlanBlock]:
+def plan_longest_first(document: np.ndarray, length: np.ndarray, packing: PackSection) -> Iterator[PlannedBlock]:
     """Plan documents once, the longest in the first packs: who evaluates on a few packs sees the longest documents."""
     order = np.argsort(-length.astype(np.int64), kind="stable")
     stream = DocumentStream.of(document[order], length[order], packing.seq_len)
-    first_pack = 0
-    for packed in _packed_blocks(
-        [Draw(stream, stream.tokens, 0, 0)], packing.model_copy(update={"global_batch_packs": 1})
-    ):
-        yield _emit(packed, np.arange(packed.packs), np.arange(len(packed.pieces)), first_pack)
-        first_pack += packed.packs
-
-
-def _packed_blocks(draws: Sequence[Draw], packing: PackSection) -> Iterator[_Packed]:
-    tokens = sum(draw.tokens for draw in draws)
-    blocks = -(-tokens // (packing.block_packs * packing.seq_len))
-    carried = Pieces.none()
+    draw = Draw(stream, stream.tokens, 0, 0)
+    first_pack, blocks = 0, _block_count([draw], packing)
     for block in range(blocks):
-        drawn = [draw.pieces(block, blocks, label) for label, draw in enumerate(draws)]
-        pieces = Pieces.concatenate([carried, *drawn])
-        pack, free = best_fit_decreasing(pieces.length, packing.seq_len)
-        left_over = 0 if block == blocks - 1 else len(free) % packing.global_batch_packs
-        emptiest = np.argsort(-free.astype(np.int64), kind="stable")[:left_over]
-        kept = np.ones(len(free), bool)
-        kept[emptiest] = False
-        stays = kept[pack]
-        carried = pieces.select(~stays)
-        if kept.any():
-            renumbered = np.cumsum(kept) - 1
-            yield _Packed(pieces.select(stays), renumbered[pack[stays]], int(kept.sum()))
+        rows = pack_best_fit(draw.pieces(block, blocks, 0), packing.seq_len)
+        if rows.count:
+            planned = _emit(rows, np.arange(rows.count), np.arange(len(rows.pieces)), first_pack)
+            first_pack += rows.count
+            yield PlannedBlock(0, block, planned)
 
 
-def _training_order(packed: _Packed, draws: Sequence[Draw], packing: PackSection, key: int) -> np.ndarray:
-    length = packed.pieces.length.astype(np.float64)
-    # Sums of squares are exact in float64 up to 2^53: a row of 16M tokens has 2^48.
-    work = np.bincount(packed.pack, weights=length * length, minlength=packed.packs)
-    by_domain = _tokens_by_kind(packed, np.array([draw.domain for draw in draws]))
-    by_bucket = _tokens_by_kind(packed, np.array([draw.bucket for draw in draws]))
-    queue = by_domain.argmax(axis=1) * by_bucket.shape[1] + by_bucket.argmax(axis=1)
-    order = spread(queue, np.hstack((by_domain, by_bucket)), key)
-    return by_work_in_batches(order, work, packing.global_batch_packs)
+def _block_count(draws: Sequence[Draw], packing: PackSection) -> int:
+    """Return in how many blocks a stage is planned: cycles of a growing curriculum, or about block_packs rows each."""
+    tokens = sum(draw.tokens for draw in draws)
+    if packing.curriculum != "natural":
+        return packing.cycles if tokens else 0
+    rows = -(-tokens // packing.seq_len)
+    if packing.method == "one_per_row":
+        stops = [(draw.stream.documents_before(at) for at in (draw.begin + draw.tokens, draw.begin)) for draw in draws]
+        rows += sum(end - begin for end, begin in stops)
+    return -(-rows // packing.block_packs)
 
 
-def _tokens_by_kind(packed: _Packed, kind_of_draw: np.ndarray) -> np.ndarray:
-    """Return the tokens that each pack holds of each kind of draw, float64 [packs, kinds]."""
-    kinds = int(kind_of_draw.max()) + 1
-    cells = packed.pack * kinds + kind_of_draw[packed.pieces.draw]
-    return np.bincount(cells, weights=packed.pieces.length, minlength=packed.packs * kinds).reshape(-1, kinds)
+def _fill(pieces: Pieces, carried: int, packing: PackSection, key: int) -> Rows:
+    """Put the pieces of a block, the first of them ``carried`` from the one before, into rows."""
+    match packing.method:
+        case "best_fit":
+            return pack_best_fit(pieces, packing.seq_len)
+        case "concat":
+            return pack_concat(pieces, packing.seq_len, carried, child_key(key, _METHOD))
+        case "one_per_row":
+            return pack_one_per_row(pieces)
+        case "pow2":
+            return pack_pow2(pieces, packing.seq_len, child_key(key, _METHOD))
 
 
-def _emit(packed: _Packed, order: np.ndarray, within: np.ndarray, first_pack: int) -> PlanBlock:
-    """Write packs down in their order, the pieces of each by ``within`` (32 bits), then in the order drawn."""
-    place = np.empty(packed.packs, np.int64)
-    place[order] = np.arange(packed.packs)
-    pack = place[packed.pack]
-    rows = np.argsort(pack << 32 | within, kind="stable")
-    pack, pieces = pack[rows], packed.pieces.select(rows)
-    sizes = np.bincount(pack, minlength=packed.packs)
+def _training_order(rows: Rows, order: np.ndarray, packing: PackSection, key: int) -> np.ndarray:
+    """Return the order in which the rows of a block, evenly spread in ``order``, are trained on."""
+    if packing.curriculum != "natural":
+        order = order[order_cycle(rows.longest()[order], packing.curriculum, child_key(key, _CURRICULUM))]
+    if packing.order == "batch":
+        return by_work_in_batches(order, rows.work(), packing.global_batch_packs)
+    if packing.order == "window":
+        return by_work_in_windows(order, rows.work(), packing.global_batch_packs, child_key(key, _WINDOW))
+    return order
+
+
+def _write_down(rows: Rows, order: np.ndarray, packing: PackSection, key: int, first_pack: int) -> PlanBlock:
+    """Return the rows in ``order`` as a block; the pieces of a row are shuffled, unless it is a stretch of text."""
+    pieces = len(rows.pieces)
+    if packing.method == "concat":
+        within = np.zeros(pieces, np.int64)
+    else:
+        within = (random_words(child_key(key, _WITHIN), pieces) >> np.uint64(32)).astype(np.int64)
+    return _emit(rows, order, within, first_pack)
+
+
+def _emit(rows: Rows, order: np.ndarray, within: np.ndarray, first_pack: int) -> PlanBlock:
+    """Write down the rows named in ``order``, the pieces of each by ``within`` (32 bits), then in the order drawn."""
+    place = np.full(rows.count, -1, np.int64)
+    place[order] = np.arange(len(order))
+    pack = place[rows.row]
+    chosen = np.flatnonzero(pack >= 0)
+    chosen = chosen[np.argsort(pack[chosen] << 32 | within[chosen], kind="stable")]
+    pack, pieces = pack[chosen], rows.pieces.select(chosen)
+    sizes = np.bincount(pack, minlength=len(order))
     return PlanBlock(
         pack=pack + first_pack,
         document=pieces.document,
         start=pieces.start,
         length=pieces.length,
         part=pieces.part,
-        span=(np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32),
+        span=(np.arange(len(chosen)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32),
     )
+
+
+def _cut(block: PlanBlock, packing: PackSection) -> Iterator[PlanBlock]:
+    """Cut a block into such of at most block_packs packs, whole batches each but for the last."""
+    if not block.pieces:
+        return
+    most = packing.block_packs // packing.global_batch_packs * packing.global_batch_packs
+    borders = np.arange(block.first_pack, block.first_pack + block.packs + most, most)
+    rows = np.searchsorted(block.pack, borders)
+    for begin, end in pairwise(rows.tolist()):
+        yield block.take(slice(begin, end))

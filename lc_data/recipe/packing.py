@@ -14,6 +14,29 @@ class PackSection(Section):
 
     seq_len: int = Field(default=32768, ge=2, le=1 << 24)
     """Tokens in a row."""
+    method: Literal["best_fit", "concat", "one_per_row", "pow2"] = "best_fit"
+    """How documents are put into rows. ``best_fit``: whole documents side by side, the longest first, each into the
+    fullest row that still has room (arXiv 2404.10830); nothing that fits a row is cut. ``concat``: one document after
+    the other, cut where a row ends, as most pretraining did; no padding, and every row but few begins in the middle of
+    a document. ``one_per_row``: each document, or each piece of an over-long one, alone; the rest of its row is
+    padding. ``pow2``: every document cut into pieces of 2^k tokens, each row holding pieces of one size (Dataset
+    Decomposition, arXiv 2405.13226): a row is then a batch of equally long sequences. What each costs in padding, in
+    cut documents and in lost tokens stands in the plan's facts. Dialogues are never cut: for them ``concat`` and
+    ``pow2`` mean ``best_fit``; held-out documents are always packed by ``best_fit``."""
+    min_piece_tokens: int = Field(default=256, ge=1)
+    """For ``pow2``: the least piece, a power of two. What is left of a document below it, less than so many tokens, is
+    dropped and entered in the books as ``tail``; so are documents that are shorter. 256 as published."""
+    curriculum: Literal["natural", "grow_linear", "grow_p2"] = "natural"
+    """For ``pow2``: which piece lengths come when. ``natural``: all the time what the corpus has. ``grow_linear`` and
+    ``grow_p2``: in every cycle rows are drawn with odds that fall from the shortest length to the longest, linearly
+    (6, 5, 4, 3, 2, 1 for six lengths) or by halves (32, 16, 8, 4, 2, 1), until the cycle's share of every length is
+    used up: short ones crowd its beginning, long ones its end. Lengths bring their domains with them, so the domain
+    shares of a stretch drift; the facts of the plan say by how much."""
+    cycles: int = Field(default=8, ge=1)
+    """For a growing curriculum: how often it runs, in each mixture stage. Every cycle uses an equal part of every
+    length, so a run that is stopped has seen all of them. 8 as published; one long warm-up from short to long, which
+    cycles: 1 gives, is what failed for Index-1.9B. A cycle is planned as a whole, whatever ``block_packs`` says: about
+    300 bytes of memory per piece of one cycle."""
     overlong: Literal["split", "truncate", "drop"] = "split"
     """A document longer than a row becomes full pieces and a tail (split), loses its rest (truncate), or is left out
     (drop). Dialogues are never split: those that do not fit are dropped."""
@@ -22,10 +45,21 @@ class PackSection(Section):
     global_batch_packs: int = Field(default=64, ge=1)
     """Rows in one optimizer step over all ranks. Rows are ordered by attention work inside each such batch, so that
     ranks working side by side take equally long."""
+    order: Literal["batch", "window", "spread"] = "batch"
+    """``batch``: rows of one optimizer step are sorted by attention work, which changes no step's contents; domain
+    shares hold over whole batches. ``window``: rows are sorted by work over 16 batches, and these batches shuffled:
+    ranks wait for each other even less (worth it where a step is one row a rank), but every batch then holds rows of
+    about one document length and its domains with it, which changes gradients: compare the loss. ``spread``: no
+    sorting; domain shares hold over any stretch of rows, and ranks wait for the one with the longest documents."""
     mask: Literal["document"] = "document"
     """Attention stays inside a document."""
     positions: Literal["reset"] = "reset"
     """Positions restart at each document."""
+
+    @property
+    def least_piece_tokens(self) -> int:
+        """A document's tokens count in multiples of this: 1 unless it is cut into powers of two."""
+        return self.min_piece_tokens if self.method == "pow2" else 1
 
     @model_validator(mode="after")
     def _blocks_hold_batches(self) -> PackSection:
@@ -34,4 +68,18 @@ class PackSection(Section):
                 f"block_packs ({self.block_packs}) must be at least global_batch_packs ({self.global_batch_packs}): "
                 "a batch is ordered inside one block"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_hold_whole_powers(self) -> PackSection:
+        if self.method != "pow2":
+            if self.curriculum != "natural":
+                raise ValueError(f"curriculum {self.curriculum!r} orders rows by piece length: it needs method: pow2")
+            return self
+        for name in ("seq_len", "min_piece_tokens"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                raise ValueError(f"method pow2 needs a power of two for {name}, got {value}")
+        if self.min_piece_tokens > self.seq_len:
+            raise ValueError(f"min_piece_tokens is {self.min_piece_tokens}; it cannot exceed seq_len, {self.seq_len}")
         return self

@@ -1,18 +1,20 @@
 """Pack: the plan of the rows, for every purpose, written block by block.
 
 Each purpose is one task: a plan is a chain, because what does not fill up in one block is carried into the next. It
-reads the index and the sampling plan, never a shard: about a third of a second per million documents.
+reads the index and the sampling plan, never a shard: about a third of a second per million documents. Documents that
+the recipe excludes are taken out of the finished plan, so that no other pack changes (``lc_data.packing.take_down``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from lc_data.corpus.fingerprint import child_seed
+from lc_data.corpus.fingerprint import child_seed, file_checksum
 from lc_data.corpus.ledger import Ledger
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.run import RunFolder, StageFolder
@@ -20,13 +22,19 @@ from lc_data.corpus.shard import read_table, write_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task, TaskRecord
+from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.audit import PlanAudit
-from lc_data.packing.plan import PlanBlock, plan_hash
-from lc_data.packing.planner import Draw, plan_longest_first, plan_packs
+from lc_data.packing.plan import EXCLUDED_FILE, EXCLUDED_SCHEMA, PlanBlock, plan_hash
+from lc_data.packing.planner import Draw, PlannedBlock, plan_longest_first, plan_packs
+from lc_data.packing.subject import Subject
+from lc_data.packing.take_down import Mender, Spare, TakeDown
+from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.packing import PackSection
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages.balance import HELD_OUT_FILE, SAMPLING_FILE
-from lc_data.stages.purposes import HELD_OUT, Supply, purposes_of, supply_of
+from lc_data.stages.exclusion import check_exclusion, find_excluded
+from lc_data.stages.plan_facts import describe
+from lc_data.stages.purposes import HELD_OUT, Supply, held_out_packing, purposes_of, supply_of
 
 
 @dataclass(frozen=True)
@@ -37,28 +45,69 @@ class _Order:
     purpose: str
     domains: tuple[str, ...]
     packing: PackSection
+    mixture: MixtureSection
+    """Says which documents are drawn, and which first."""
+    stages: tuple[str, ...]
+    """Names of the mixture stages."""
     seed: int
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """A plan as it was asked for, before anything is taken out of it."""
+
+    blocks: Iterator[PlannedBlock]
+    planned: np.ndarray
+    """Tokens drawn in each mixture stage of each stratum, int64 [n_stages, n_strata]."""
+    documents: np.ndarray
+    """Documents drawn of each stratum, repeats counted, int64 [n_strata]."""
+    spares: dict[int, Spare]
+
+
 def pack(context: StageContext) -> Outcome:
-    """Plan every purpose of the recipe, and the held-out documents of pretraining."""
+    """Plan every purpose of the recipe, and the held-out documents of pretraining.
+
+    Raises RecipeError for an excluded document that the run never had.
+    """
     seed, corpus = context.recipe.seed, TokenizedCorpus.open(context.run)
+    excluded = find_excluded(context.run, corpus, context.recipe.exclude)
+    tokens = int(corpus.length[excluded].sum(dtype=np.int64))
+    table = pa.table({"document": excluded}, EXCLUDED_SCHEMA)
+    entry = write_table(context.folder.uri, EXCLUDED_FILE, table, tokens)
     orders = [
-        _Order(context.run.uri, purpose.name, purpose.domains, purpose.packing, child_seed(seed, "pack", purpose.name))
+        _Order(
+            run_uri=context.run.uri,
+            purpose=purpose.name,
+            domains=purpose.domains,
+            packing=purpose.packing,
+            mixture=purpose.mixture,
+            stages=tuple(purpose.mixture.stage_names),
+            seed=child_seed(seed, "pack", purpose.name),
+        )
         for purpose in purposes_of(context.recipe, corpus)
     ]
     if orders and orders[0].purpose == "pretrain":
-        # Every held-out row is a batch of its own: nothing is carried, nothing is reordered.
-        held = context.recipe.pack.model_copy(update={"overlong": "truncate", "global_batch_packs": 1})
-        orders.append(_Order(context.run.uri, HELD_OUT, orders[0].domains, held, 0))
+        held = replace(orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0)
+        orders.append(replace(held, packing=held_out_packing(context.recipe.pack)))
     tasks = [Task(order.purpose, order, corpus.length.nbytes) for order in orders]
     records = context.map("plan", _plan, tasks)
     plans = {order.purpose: record.facts for order, record in zip(orders, records, strict=True)}
-    return Outcome.of(records, plans=plans)
+    outcome = Outcome.of(records, plans=plans, excluded={"documents": len(excluded), "tokens": tokens})
+    outcome.extra.append(entry)
+    return outcome
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {"pack": recipe.pack.model_dump(mode="json"), "seed": recipe.seed}
+    config = {"pack": recipe.pack.model_dump(mode="json"), "seed": recipe.seed}
+    if not recipe.exclude.is_empty:
+        config["exclude"] = recipe.exclude.model_dump(mode="json")
+        if recipe.exclude.ids_file is not None:
+            config["excluded_ids"] = file_checksum(recipe.exclude.ids_file)
+    return config
+
+
+def _check(recipe: Recipe) -> None:
+    check_exclusion(recipe.exclude)
 
 
 def _plan(task: Task, folder: StageFolder) -> TaskRecord:
@@ -66,88 +115,113 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     order: _Order = task.payload
     run = RunFolder(order.run_uri)
     corpus = TokenizedCorpus.open(run)
-    supply = supply_of(corpus, order.domains, order.packing)
-    held = np.zeros(corpus.document_count, bool)
-    held[read_table(run.stage("balance").file(HELD_OUT_FILE))["document"].to_numpy()] = True
-    ledger = Ledger()
-    if order.purpose == HELD_OUT:
-        documents = np.flatnonzero(held & supply.mine)
-        length = supply.trainable[documents]
-        planned = np.bincount(supply.stratum[documents], weights=length, minlength=supply.n_strata).astype(np.int64)
-        blocks = plan_longest_first(documents, length, order.packing)
-    else:
-        planned = _planned_tokens(run, order.purpose, supply)
-        draws = _draws(supply, held, planned, ledger)
-        blocks = plan_packs(draws, order.packing, order.seed)
-    audit = PlanAudit.of(order.packing.seq_len, supply.trainable, supply.stratum, supply.n_strata)
+    supply = supply_of(corpus, order.domains, order.packing, order.mixture)
+    held = _marks(run.stage("balance").file(HELD_OUT_FILE), corpus)
+    excluded = _marks(folder.file(EXCLUDED_FILE), corpus)
+    training = order.purpose != HELD_OUT
+    plan = _plan_training(run, order, supply, held) if training else _plan_held_out(supply, held, excluded)
+    subject = Subject(supply.trainable, supply.stratum, excluded, len(supply.domains), supply.n_buckets)
+    mender = Mender(subject, plan.spares, order.packing)
+    audit = PlanAudit(subject, order.packing, plan.planned)
     entries: list[FileEntry] = []
-    digest = plan_hash(_written(blocks, folder, order.purpose, audit, entries), order.packing.seq_len)
-    audit.check(planned)
-    return TaskRecord(extra=entries, ledger=ledger, facts=_facts(order, supply, audit, entries, digest))
+    blocks = _written(mender.mend(plan.blocks), folder, order.purpose, audit, entries)
+    digest = plan_hash(blocks, order.packing.seq_len)
+    audit.check(plan.planned.sum(axis=0) + mender.count.added_tokens)
+    ledger = Ledger()
+    if training:
+        _enter(supply, plan, mender.count, ledger)
+    facts = describe(supply, audit, order.stages, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
+    return TaskRecord(extra=entries, ledger=ledger, facts=facts)
 
 
-def _planned_tokens(run: RunFolder, purpose: str, supply: Supply) -> np.ndarray:
-    """Return the tokens that balance drew of each stratum, int64 [n_strata]."""
-    planned = np.zeros(supply.n_strata, np.int64)
+def _marks(uri: str, corpus: TokenizedCorpus) -> np.ndarray:
+    """Return which documents a table names, bool [n]."""
+    marks = np.zeros(corpus.document_count, bool)
+    marks[read_table(uri)["document"].to_numpy()] = True
+    return marks
+
+
+def _plan_training(run: RunFolder, order: _Order, supply: Supply, held: np.ndarray) -> _Plan:
+    planned = _planned_tokens(run, order, supply)
+    streams = supply.streams(held)
+    begins = np.cumsum(planned, axis=0) - planned
+    stages: list[list[Draw]] = [[] for _ in planned]
+    documents = np.zeros(supply.n_strata, np.int64)
+    for number, stream in streams.items():
+        documents[number] = stream.documents_before(int(planned[:, number].sum()))
+        for stage, begin, tokens in zip(stages, begins[:, number].tolist(), planned[:, number].tolist(), strict=True):
+            if tokens:
+                stage.append(Draw(stream, tokens, number // supply.n_buckets, number % supply.n_buckets, begin))
+    spares = {number: Spare(stream, int(planned[:, number].sum())) for number, stream in streams.items()}
+    return _Plan(plan_packs(stages, order.packing, order.seed), planned, documents, spares)
+
+
+def _plan_held_out(supply: Supply, held: np.ndarray, excluded: np.ndarray) -> _Plan:
+    documents = np.flatnonzero(held & supply.mine)
+    if excluded[documents].all():
+        documents = documents[:0]
+    length, stratum = supply.trainable[documents], supply.stratum[documents]
+    planned = np.bincount(stratum, weights=length, minlength=supply.n_strata).astype(np.int64)
+    streams = stratum_streams(supply.stratum, supply.trainable, ~held | ~supply.mine, supply.packing.seq_len)
+    return _Plan(
+        blocks=plan_longest_first(documents, length, supply.packing),
+        planned=planned[None],
+        documents=np.bincount(stratum, minlength=supply.n_strata),
+        spares={number: Spare(stream, stream.tokens) for number, stream in streams.items()},
+    )
+
+
+def _planned_tokens(run: RunFolder, order: _Order, supply: Supply) -> np.ndarray:
+    """Return the tokens that balance drew in each mixture stage of each stratum, int64 [n_stages, n_strata]."""
+    planned = np.zeros((len(order.stages), supply.n_strata), np.int64)
     for row in read_table(run.stage("balance").file(SAMPLING_FILE)).to_pylist():
-        if row["purpose"] == purpose:
-            planned[supply.domains.index(row["domain"]) * supply.n_buckets + row["bucket"]] = row["planned_tokens"]
+        if row["purpose"] == order.purpose:
+            number = supply.domains.index(row["domain"]) * supply.n_buckets + row["bucket"]
+            planned[row.get("stage", 0), number] = row["planned_tokens"]
     return planned
 
 
-def _draws(supply: Supply, held: np.ndarray, planned: np.ndarray, ledger: Ledger) -> list[Draw]:
-    """Return what to draw of each stratum, and enter it in the ledger: every token drawn is kept."""
-    draws = []
-    for number, stream in supply.streams(held).items():
-        tokens = int(planned[number])
-        domain, bucket = supply.place(number)
-        documents = stream.documents_before(tokens)
+def _enter(supply: Supply, plan: _Plan, taken: TakeDown, ledger: Ledger) -> None:
+    """Enter what was drawn: every token is kept, but for what was taken down and what stands in for it."""
+    drawn = plan.planned.sum(axis=0)
+    for number in np.flatnonzero(drawn + taken.repeated_tokens + plan.documents).tolist():
+        domain, _ = supply.place(number)
+        documents, tokens = int(plan.documents[number]), int(drawn[number])
         ledger.come_in(domain, documents, 0, tokens)
-        ledger.keep(domain, documents, 0, tokens)
-        if tokens:
-            draws.append(Draw(stream, tokens, number // supply.n_buckets, bucket))
-    return draws
+        for name in ("replaced", "repeated"):
+            new = int(getattr(taken, f"{name}_documents")[number]), int(getattr(taken, f"{name}_tokens")[number])
+            if new[1]:
+                ledger.transform(domain, name, new[0], 0, new[1])
+                documents, tokens = documents + new[0], tokens + new[1]
+        gone = int(taken.removed_documents[number]), int(taken.removed_tokens[number])
+        if gone[1]:
+            ledger.drop(domain, "excluded", gone[0], 0, gone[1])
+        ledger.keep(domain, documents - gone[0], 0, tokens - gone[1])
 
 
 def _written(
-    blocks: Iterable[PlanBlock], folder: StageFolder, purpose: str, audit: PlanAudit, entries: list[FileEntry]
+    blocks: Iterable[PlannedBlock], folder: StageFolder, purpose: str, audit: PlanAudit, entries: list[FileEntry]
 ) -> Iterator[PlanBlock]:
     """Pass blocks on, each counted and written first."""
-    for number, block in enumerate(blocks):
-        audit.add(block)
-        file = f"plan/{purpose}/block-{number:05d}.arrow"
+    for number, planned in enumerate(blocks):
+        audit.add(planned)
+        block, file = planned.block, f"plan/{purpose}/block-{number:05d}.arrow"
         entry = write_table(folder.uri, file, block.to_table(), int(block.length.sum(dtype=np.int64)))
         about = {"purpose": purpose, "first_pack": block.first_pack, "packs": block.packs, "pieces": block.pieces}
         entries.append(entry.model_copy(update={"facts": about}))
         yield block
 
 
-def _facts(order: _Order, supply: Supply, audit: PlanAudit, entries: list[FileEntry], digest: str) -> dict[str, Any]:
-    """Describe a plan for its readers and for reports."""
-    tokens = audit.tokens_by_stratum.reshape(len(supply.domains), supply.n_buckets)
+def _taken(count: TakeDown) -> dict[str, int]:
+    """Describe what taking documents down changed in a plan."""
     return {
-        "seq_len": order.packing.seq_len,
-        "packs": audit.packs,
-        "plan_hash": digest,
-        "global_batch_packs": order.packing.global_batch_packs,
-        "blocks": [
-            {
-                "file": entry.file,
-                "first_pack": entry.facts["first_pack"],
-                "packs": entry.facts["packs"],
-                "pieces": entry.facts["pieces"],
-                "checksum": entry.checksum,
-            }
-            for entry in entries
-        ],
-        "pieces": audit.pieces,
-        "tokens": audit.tokens,
-        "padding_tokens": audit.padding_tokens,
-        "fill": audit.fill,
-        "documents_split": audit.documents_split,
-        "tokens_by_domain": dict(zip(supply.domains, tokens.sum(axis=1).tolist(), strict=True)),
-        "tokens_by_bucket": tokens.sum(axis=0).tolist(),
+        "packs_changed": count.packs_changed,
+        "packs_emptied": count.packs_emptied,
+        "removed_pieces": count.removed_pieces,
+        "removed_tokens": int(count.removed_tokens.sum()),
+        "replaced_tokens": int(count.replaced_tokens.sum()),
+        "repeated_tokens": int(count.repeated_tokens.sum()),
     }
 
 
-STAGE = Stage("pack", 1, ("balance", "bucket"), _config, pack)
+STAGE = Stage("pack", 2, ("balance", "bucket"), _config, pack, _check)

@@ -1,8 +1,8 @@
 """What a run trains on, and what of the corpus each purpose may draw from.
 
-Pretraining and SFT differ in their domains, in their mixture, and in that a dialogue is never cut: half an answer
-teaches to stop in the middle. Held-out documents are truncated instead of split, so that the first packs of their plan
-are as many different documents.
+Pretraining and SFT differ in their domains, in their mixture, and in that a dialogue is never cut, neither where it is
+over-long nor by a packing method that cuts: half an answer teaches to stop in the middle. Held-out documents are
+truncated instead of split, so that the first packs of their plan are as many different documents.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.mixing.selection import mark_eligible, rank_by
 from lc_data.mixing.strata import stratum_ids, trainable_length
 from lc_data.mixing.stream import DocumentStream, stratum_streams
 from lc_data.recipe.mixture import MixtureSection
@@ -36,12 +37,22 @@ class Purpose:
 
 def purposes_of(recipe: Recipe, corpus: TokenizedCorpus) -> list[Purpose]:
     """Return the purposes that have domains, pretraining first."""
-    whole = recipe.pack.model_copy(update={"overlong": "drop"})
+    whole = recipe.pack.model_copy(update={"overlong": "drop", "method": _uncut(recipe.pack), "curriculum": "natural"})
     found = [
         Purpose("pretrain", "mixture", recipe.mixture, recipe.pack, _domains("pretrain", recipe, corpus)),
         Purpose("sft", "sft_mixture", recipe.sft_mixture, whole, _domains("sft", recipe, corpus)),
     ]
     return [purpose for purpose in found if purpose.domains]
+
+
+def held_out_packing(packing: PackSection) -> PackSection:
+    """Return how the held-out documents of a purpose are packed: every row is a batch of its own, nothing is moved."""
+    update = {"overlong": "truncate", "method": "best_fit", "curriculum": "natural", "global_batch_packs": 1}
+    return packing.model_copy(update=update)
+
+
+def _uncut(packing: PackSection) -> str:
+    return "one_per_row" if packing.method == "one_per_row" else "best_fit"
 
 
 def _domains(purpose: str, recipe: Recipe, corpus: TokenizedCorpus) -> tuple[str, ...]:
@@ -61,6 +72,10 @@ class Supply:
     trainable: np.ndarray
     """uint32: tokens that can be trained on"""
     packing: PackSection
+    eligible: np.ndarray
+    """bool: what the mixture's ``where`` allows"""
+    rank: np.ndarray | None
+    """float32: the mixture's ``prefer``, lowest first; None where nothing is preferred"""
 
     @property
     def n_buckets(self) -> int:
@@ -78,17 +93,49 @@ class Supply:
         return self.stratum >= 0
 
     def streams(self, held_out: np.ndarray) -> dict[int, DocumentStream]:
-        """Return the stream of each stratum that has tokens, without the documents marked in ``held_out``, bool [n]."""
-        return stratum_streams(self.stratum, self.trainable, held_out | ~self.mine, self.packing.seq_len)
+        """Return the stream of each stratum that has tokens: its eligible documents, preferred ones first.
+
+        Documents marked in ``held_out``, bool [n], are left out.
+        """
+        excluded = held_out | ~self.mine | ~self.eligible
+        return stratum_streams(self.stratum, self.trainable, excluded, self.packing.seq_len, self.rank)
+
+    def losses(self, rest: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
+        """Return why tokens of the documents marked in ``rest``, bool [n], cannot be trained on.
+
+        Each reason comes with the documents that it befalls, bool [n], and 1 where it takes the whole of them, 0 where
+        it takes a part. What they lose is length - trainable.
+        """
+        length, trainable, overlong = self.corpus.length, self.trainable, self.corpus.length > self.packing.seq_len
+        nothing, part = rest & (trainable == 0), rest & (trainable > 0) & (trainable < length)
+        truncated = part & overlong & (self.packing.overlong == "truncate")
+        return [
+            ("empty", nothing & (length == 0), 1),
+            ("overlong", nothing & overlong, 1),
+            ("truncated", truncated, 0),
+            ("tail", nothing & (length > 0) & ~overlong, 1),
+            ("tail", part & ~truncated, 0),
+        ]
 
     def place(self, stratum: int) -> tuple[str, int]:
         """Return the domain and the bucket of a stratum."""
         return self.domains[stratum // self.n_buckets], stratum % self.n_buckets
 
 
-def supply_of(corpus: TokenizedCorpus, domains: tuple[str, ...], packing: PackSection) -> Supply:
-    """Return what the corpus has in the domains of a purpose."""
+def supply_of(
+    corpus: TokenizedCorpus, domains: tuple[str, ...], packing: PackSection, mixture: MixtureSection
+) -> Supply:
+    """Return what the corpus has in the domains of a purpose, and what its mixture makes of that."""
     rows = np.array([domains.index(domain) if domain in domains else -1 for domain in corpus.domains], np.int32)
     row = rows[corpus.domain]
     stratum = np.where(row < 0, np.int32(-1), stratum_ids(row, corpus.bucket, len(corpus.edges_tokens) + 1))
-    return Supply(corpus, domains, stratum, trainable_length(corpus.length, packing), packing)
+    columns = {name: corpus.column(name) for name in mixture.columns}
+    return Supply(
+        corpus=corpus,
+        domains=domains,
+        stratum=stratum,
+        trainable=trainable_length(corpus.length, packing),
+        packing=packing,
+        eligible=mark_eligible(columns, mixture.where, corpus.document_count),
+        rank=rank_by(columns, mixture.prefer),
+    )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lc_data.failure import Failure
+from lc_data.streaming.ledger import pack_hash, step_hash
 from lc_data.training.loss import IGNORED, next_token_targets
 
 
@@ -26,6 +27,11 @@ class Batch:
     targets: list[Tensor]
     """For each pack int64 [T]: what each position predicts."""
     wait_seconds: float
+
+    @property
+    def data_hash(self) -> int:
+        """This rank's part of the step's hash, see ``lc_data.streaming.ledger.step_hash``."""
+        return step_hash(map(pack_hash, self.packs))
 
     @property
     def label_tokens(self) -> int:

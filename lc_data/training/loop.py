@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 from lc_data.corpus import storage
 from lc_data.failure import Failure
 from lc_data.progress import Progress
+from lc_data.streaming.ledger import STEP_BITS
 from lc_data.training.batch import Batch, PackError, next_batch, to_device
 from lc_data.training.checkpoint import load_tensors, newest_checkpoint, read_state, save_checkpoint
 from lc_data.training.job import TrainingJob
@@ -126,7 +127,7 @@ class Trainer:
         started = time.monotonic()
         job, ranks = self.job, self.ranks
         batch = next_batch(packs, job.packs_per_step // ranks.world_size, job.seq_len)
-        (label_tokens,) = ranks.sum(batch.label_tokens)
+        label_tokens, data_hash = ranks.sum(batch.label_tokens, batch.data_hash)
         if label_tokens == 0:
             raise PackError(f"step {self.step}: no token of its packs is a target")
         nll = self._accumulate(batch, label_tokens, stop)
@@ -157,6 +158,7 @@ class Trainer:
             "tokens": job.section.batch_tokens,
             "label_tokens": int(label_tokens),
             "packs_consumed": self._consumed,
+            "data_hash": f"{int(data_hash) % (1 << STEP_BITS):010x}",
             "seconds": round(seconds, 4),
             "tokens_per_second": round(job.section.batch_tokens / seconds, 1),
             "loader_wait_seconds": round(wait / ranks.world_size, 4),

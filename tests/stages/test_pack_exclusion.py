@@ -1,0 +1,110 @@
+"""Take-down through the stages: what is excluded leaves, everything else stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lc_data.corpus.manifest import Manifest
+from lc_data.corpus.run import RunFolder
+from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.corpus.verify_plan import verify_plans
+from lc_data.engine.backend import SerialBackend
+from lc_data.engine.stage import bring_up_to_date
+from lc_data.recipe.errors import RecipeError
+from lc_data.stages import pack
+from tests.stages.test_balance import recipe
+from tests.stages.test_pack import blocks_of, packed
+
+LENGTHS = {
+    "books": [*range(900, 3300, 40)],
+    "chat": [*range(40, 400, 6)],
+    "web": [*range(10, 400)],
+}
+KEYS: dict[str, Any] = {"mixture": {"budget_tokens": 90_000, "weights": {"books": 1, "web": 1}}}
+
+
+def packs_of(run: RunFolder, manifest: Manifest, purpose: str) -> dict[int, list[tuple[int, ...]]]:
+    packs: dict[int, list[tuple[int, ...]]] = {}
+    for block in blocks_of(run, manifest, purpose):
+        for number, *rest in zip(*(column.tolist() for column in vars(block).values()), strict=True):
+            packs.setdefault(number, []).append(tuple(rest))
+    return packs
+
+
+def repack(run: RunFolder, **keys: Any) -> Manifest:
+    return bring_up_to_date(pack.STAGE, recipe(**KEYS, **keys), run, SerialBackend()).manifest
+
+
+@pytest.mark.parametrize("method", ["best_fit", "pow2"])
+def test_excluding_one_percent_changes_only_the_packs_that_held_them(tmp_path: Path, method: str) -> None:
+    section = {"seq_len": 512, "block_packs": 16, "global_batch_packs": 4, "min_piece_tokens": 8}
+    shape = {"pack": section | {"method": method}}
+    run, before = packed(tmp_path, LENGTHS, **KEYS, **shape)
+    old = {purpose: packs_of(run, before, purpose) for purpose in ("pretrain", "sft", "held_out")}
+    corpus = TokenizedCorpus.open(run)
+    gone = set(range(7, corpus.document_count, 100))
+    after = repack(run, exclude={"ids": [corpus.document_id(document) for document in gone]}, **shape)
+    assert after.upstream == before.upstream
+    changed = 0
+    for purpose, packs in old.items():
+        new, taken = packs_of(run, after, purpose), after.facts["plans"][purpose]["take_down"]
+        held = {number for number, rows in packs.items() if gone & {row[0] for row in rows}}
+        assert {number for number in packs if packs[number] != new[number]} == held
+        assert new.keys() == packs.keys()
+        assert not gone & {row[0] for rows in new.values() for row in rows}
+        assert taken["packs_changed"] == len(held)
+        changed += len(held)
+    assert changed >= 3
+    assert after.facts["excluded"]["documents"] == len(gone)
+    drops = sum(account.dropped["excluded"].tokens for account in after.ledger.domains.values() if account.dropped)
+    assert drops == sum(after.facts["plans"][purpose]["take_down"]["removed_tokens"] for purpose in ("pretrain", "sft"))
+    assert after.facts["plans"]["pretrain"]["take_down"]["replaced_tokens"] > 0
+    assert list(verify_plans(run)) == []
+    assert repack(run, **shape) == before
+
+
+def test_a_plan_that_holds_an_excluded_document_is_found(tmp_path: Path) -> None:
+    run, _ = packed(tmp_path, LENGTHS, **KEYS)
+    document = next(iter(packs_of(run, run.stage("pack").manifest(), "pretrain").values()))[0][0]
+    plain = run.stage("pack").manifest()
+    repack(run, exclude={"ids": [TokenizedCorpus.open(run).document_id(document)]})
+    excluded = Path(run.stage("pack").file("excluded.arrow")).read_bytes()
+    assert repack(run) == plain
+    Path(run.stage("pack").file("excluded.arrow")).write_bytes(excluded)
+    [(file, problem)] = verify_plans(run)
+    assert file == "manifest.json"
+    assert problem.startswith("plan pretrain: holds 1 excluded documents")
+
+
+def test_a_held_out_document_can_be_taken_down(tmp_path: Path) -> None:
+    run, before = packed(tmp_path, LENGTHS, **KEYS)
+    held = packs_of(run, before, "held_out")
+    first = held[0][0][0]
+    after = repack(run, exclude={"ids": [TokenizedCorpus.open(run).document_id(first)]})
+    new = packs_of(run, after, "held_out")
+    assert [new[number] == held[number] for number in held] == [number > 0 for number in held]
+    assert after.facts["plans"]["pretrain"]["plan_hash"] == before.facts["plans"]["pretrain"]["plan_hash"]
+
+
+def test_ids_come_from_a_file_whose_contents_count(tmp_path: Path) -> None:
+    run, _ = packed(tmp_path / "run", LENGTHS, **KEYS)
+    ids = tmp_path / "ids.txt"
+    ids.write_text("web-0-3\n\n web-1-5 \n")
+    exclude = {"ids_file": str(ids)}
+    assert repack(run, exclude=exclude).facts["excluded"]["documents"] == 2
+    again = recipe(**KEYS, exclude=exclude)
+    assert not bring_up_to_date(pack.STAGE, again, run, SerialBackend()).ran
+    ids.write_text("web-0-3\n")
+    assert repack(run, exclude=exclude).facts["excluded"]["documents"] == 1
+    ids.unlink()
+    with pytest.raises(RecipeError, match=r"exclude\.ids_file: there is no file"):
+        pack.STAGE.check(again)
+
+
+def test_an_id_that_never_was_is_an_error(tmp_path: Path) -> None:
+    run, _ = packed(tmp_path, LENGTHS, **KEYS)
+    with pytest.raises(RecipeError, match="never had 2 of these documents: 'web-0-x', 'web-7-3'; an id is"):
+        repack(run, exclude={"ids": ["web-0-3", "web-0-x", "web-7-3"]})
