@@ -11,7 +11,7 @@ LC_DATA := $(VENV)/bin/lc-data
 STAGES := ingest filter dedupe bucket balance pack pretrain sft
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run $(STAGES) evaluate report verify bench doctor test test-all lint format schemas clean
+.PHONY: help setup demo run plan $(STAGES) evaluate report verify bench doctor test test-all lint format schemas clean
 
 help: ## Show this list
 	@echo "make TARGET [RECIPE=name or file] [RUN=folder] [ARGS='-o key=value']"; echo
@@ -38,6 +38,9 @@ demo: $(READY) ## From raw documents to trained steps and a report, on this mach
 run: $(READY) ## Run a whole recipe
 	$(LC_DATA) run $(RECIPE) --out $(RUN) $(ARGS)
 
+plan: $(READY) ## Say what a recipe would give, before anything is written, or why it cannot
+	$(LC_DATA) plan $(RECIPE) --out $(RUN) $(ARGS)
+
 ingest: $(READY) ## Read sources into document shards
 filter: $(READY) ## Keep the documents that pass the rules
 dedupe: $(READY) ## Remove exact and near duplicates
@@ -58,7 +61,7 @@ report: $(READY) ## Write the report of RUN
 verify: $(READY) ## Check every file, ledger and plan of RUN
 	$(LC_DATA) verify $(RUN) $(ARGS)
 
-bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, chain, pack, stream) beside its reference
+bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
 
 doctor: $(READY) ## Say what this machine has
