@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lc_data.corpus import storage
+from lc_data.corpus.columns import COLUMNS_FILE, columns_schema
 from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import RunFolder
 from lc_data.failure import Failure
@@ -131,6 +132,17 @@ class TokenizedShard:
         """The id of a row's document."""
         return self.batch["id"][row].as_py()
 
+    def tokens_of(self, row: int, start: int = 0, length: int | None = None) -> npt.NDArray[Any]:
+        """Tokens ``start`` to ``start + length`` of a row's document (all that follow by default): a view.
+
+        Raises ValueError for a range outside the document.
+        """
+        begin, end = self.offsets.item(row), self.offsets.item(row + 1)
+        stop = end if length is None else begin + start + length
+        if not begin <= begin + start <= stop <= end:
+            raise ValueError(f"tokens {start} to {stop - begin} of document {self.id(row)}, which has {end - begin}")
+        return self.tokens[begin + start : stop]
+
     def target_spans(self, row: int) -> npt.NDArray[np.int32] | None:
         """int32 [n, 2]: (start, end) token positions in the document where the loss counts; None where all do."""
         spans = self.batch["target_spans"]
@@ -143,7 +155,12 @@ class TokenizedShard:
 
 def open_shard(uri: str) -> TokenizedShard:
     """Map a shard. :class:`TokenizedError` names one that is not in the one-batch, uncompressed format."""
-    batch, schema = map_batch(uri, ("tokens",))
+    return read_shard(storage.map_buffer(uri), uri)
+
+
+def read_shard(whole: pa.Buffer, uri: str) -> TokenizedShard:
+    """The same, of a file that is mapped already."""
+    batch, schema = read_batch(whole, uri, ("tokens",))
     if METADATA_KEY not in (schema.metadata or {}):
         raise TokenizedError(f"{uri} is no tokenised shard: its metadata has no {METADATA_KEY.decode()!r}")
     metadata = ShardMetadata.from_json(schema.metadata[METADATA_KEY])
@@ -161,8 +178,8 @@ def open_shard(uri: str) -> TokenizedShard:
 class TokenizedCorpus:
     """All tokenised documents of a run, by document number.
 
-    Shards are mapped when first read and stay mapped (a map keeps no file handle open). Instances can be pickled:
-    another process opens its own maps.
+    Shards are mapped when first read and stay mapped (a map keeps no file handle open), local copies of remote shards
+    within the bytes that ``run.copies`` allows. Instances can be pickled: another process opens its own maps.
     """
 
     def __init__(self, run: RunFolder, manifest: Manifest) -> None:
@@ -178,7 +195,8 @@ class TokenizedCorpus:
         """Bucket k holds documents of at least ``edges_tokens[k - 1]`` and less than ``edges_tokens[k]`` tokens."""
         self.fingerprint = manifest.fingerprint
         self._first = [entry.facts["first_document"] for entry in manifest.shards]
-        self._shards: list[TokenizedShard | None] = [None] * len(manifest.shards)
+        self._shards: dict[int, TokenizedShard] = {}
+        """Those that are mapped, in the order in which they were opened."""
         index = self._open_index()
         self.length: npt.NDArray[np.uint32] = index["length"].to_numpy()
         """uint32 [documents]: tokens, BOS and EOS included."""
@@ -206,6 +224,28 @@ class TokenizedCorpus:
         return self.tokenizer.vocab_size
 
     @property
+    def column_names(self) -> tuple[str, ...]:
+        """The measures that ``bucket.columns`` kept, in the recipe's order."""
+        return tuple(self._manifest.facts.get("columns", {}).get("names", ()))
+
+    def column(self, name: str) -> npt.NDArray[np.float32]:
+        """A measure of every document, float32 [documents]: NaN where a document lacks it.
+
+        Raises :class:`TokenizedError` naming the columns that are there, or a file that is not the manifest's.
+        """
+        if name not in self.column_names:
+            there = ", ".join(self.column_names) or "none"
+            raise TokenizedError(
+                f"the corpus has no column {name!r} (there: {there}); name it in bucket.columns and run `lc-data "
+                "bucket`"
+            )
+        return self.stored_column(name).to_numpy(zero_copy_only=False)
+
+    def stored_column(self, name: str) -> pa.Array:
+        """The same as it is stored, mapped: float32, null where a document lacks it."""
+        return self._open_beside(COLUMNS_FILE, columns_schema(self.column_names))[name]
+
+    @property
     def shards(self) -> Sequence[FileEntry]:
         """The manifest's entries, in the order of document numbers."""
         return self._manifest.shards
@@ -217,12 +257,26 @@ class TokenizedCorpus:
         shard = bisect_right(self._first, document) - 1
         return shard, document - self._first[shard]
 
+    def shard_numbers(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The shard of each document, int64 [n]."""
+        return np.searchsorted(self._first, documents, side="right") - 1
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether shards are mapped from local copies of remote ones."""
+        return self._folder.is_copied
+
     def shard(self, number: int) -> TokenizedShard:
         """A shard, mapped and compared with the manifest on first use; a changed one raises and is named."""
-        opened = self._shards[number]
+        opened = self._shards.get(number)
         if opened is None:
             opened = self._shards[number] = self._open_shard(self._manifest.shards[number])
+            self._let_go()
         return opened
+
+    def copy_shard(self, number: int) -> None:
+        """Make the local copy of a remote shard, so that ``shard`` will not have to wait for it."""
+        self._folder.copy(self.shards[number].file, self.shards[number].checksum)
 
     def tokens(self, document: int, start: int = 0, length: int | None = None) -> npt.NDArray[Any]:
         """Tokens ``start`` to ``start + length`` of a document (all that follow by default): a view, not a copy.
@@ -230,12 +284,7 @@ class TokenizedCorpus:
         Its type is uint16 or int32, by vocabulary. Raises ValueError for a range outside the document.
         """
         number, row = self.locate(document)
-        shard = self.shard(number)
-        begin, end = int(shard.offsets[row]), int(shard.offsets[row + 1])
-        stop = end if length is None else begin + start + length
-        if not begin <= begin + start <= stop <= end:
-            raise ValueError(f"tokens {start} to {stop - begin} of document {document}, which has {end - begin}")
-        return shard.tokens[begin + start : stop]
+        return self.shard(number).tokens_of(row, start, length)
 
     def target_spans(self, document: int) -> npt.NDArray[np.int32] | None:
         """int32 [n, 2]: token positions in the document where the loss counts; None where it counts everywhere."""
@@ -256,26 +305,24 @@ class TokenizedCorpus:
         return None
 
     def _open_index(self) -> pa.RecordBatch:
-        entry = next((entry for entry in self._manifest.extra if entry.file == INDEX_FILE), None)
+        return self._open_beside(INDEX_FILE, INDEX_SCHEMA)
+
+    def _open_beside(self, file: str, expected: pa.Schema) -> pa.RecordBatch:
+        """Map a file with one row a document, compared with the manifest and its schema."""
+        entry = next((entry for entry in self._manifest.extra if entry.file == file), None)
         if entry is None:
-            raise TokenizedError(f"{self._folder.manifest_uri} names no {INDEX_FILE}: run `lc-data bucket` again")
-        uri = self._folder.file(INDEX_FILE)
-        _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
-        batch, schema = map_batch(uri, ("length", "domain", "bucket"))
-        if schema.remove_metadata() != INDEX_SCHEMA:
-            raise TokenizedError(f"{uri} has other columns than an index:\n{schema}")
+            raise TokenizedError(f"{self._folder.manifest_uri} names no {file}: run `lc-data bucket` again")
+        uri = self._folder.file(file)
+        batch, schema = read_batch(self._map(entry), uri, expected.names)
+        if schema.remove_metadata() != expected:
+            raise TokenizedError(f"{uri} has other columns than expected:\n{schema}")
         _compare(uri, "rows", batch.num_rows, entry.rows)
         _compare(uri, "rows", batch.num_rows, sum(shard.rows for shard in self._manifest.shards))
         return batch
 
     def _open_shard(self, entry: FileEntry) -> TokenizedShard:
         uri = self._folder.file(entry.file)
-        if not storage.exists(uri):
-            raise TokenizedError(
-                f"{uri}, which the manifest names, does not exist: restore it, or run `lc-data bucket`"
-            )
-        _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
-        shard = open_shard(uri)
+        shard = read_shard(self._map(entry), uri)
         _compare(uri, "rows", shard.batch.num_rows, entry.rows)
         _compare(uri, "tokens", len(shard.tokens), entry.tokens)
         _compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
@@ -283,11 +330,35 @@ class TokenizedCorpus:
         _compare(uri, "domain table", shard.metadata.domains, self.domains)
         return shard
 
+    def _map(self, entry: FileEntry) -> pa.Buffer:
+        uri = self._folder.file(entry.file)
+        if not self._folder.is_copied:  # a copy is compared with the checksum, which says more
+            if not storage.exists(uri):
+                raise TokenizedError(
+                    f"{uri}, which the manifest names, does not exist: restore it, or run `lc-data bucket`"
+                )
+            _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
+        return self._folder.map(entry.file, entry.checksum)
+
+    def _let_go(self) -> None:
+        """Unmap the copies that were opened longest ago: a mapped file takes its disk space even when removed."""
+        copies = self._folder.copies
+        if copies is None or not self._folder.is_copied:
+            return
+        mapped = {number: self.shards[number].bytes for number in self._shards}
+        for number in list(mapped)[:-1]:
+            if sum(mapped.values()) <= copies.max_bytes:
+                return
+            del self._shards[number], mapped[number]
+
 
 def map_batch(uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, pa.Schema]:
     """The only batch of an Arrow file, its ``zero_copy`` columns being views of the file."""
-    with storage.map_input(uri) as source:
-        whole = source.read_buffer()
+    return read_batch(storage.map_buffer(uri), uri, zero_copy)
+
+
+def read_batch(whole: pa.Buffer, uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, pa.Schema]:
+    """The same, of a file that is mapped already; the URI is for messages."""
     try:
         reader = pa.ipc.open_file(whole)
         batches = reader.num_record_batches
@@ -300,6 +371,8 @@ def map_batch(uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, 
             "(table.combine_chunks()), or run `lc-data bucket` again"
         )
     for name in zero_copy:
+        if name not in batch.schema.names:
+            raise TokenizedError(f"{uri} has no column {name!r}: run `lc-data bucket` again")
         column = batch[name]
         values = column.values if pa.types.is_list(column.type) else column
         data = values.buffers()[1]

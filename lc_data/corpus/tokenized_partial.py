@@ -6,7 +6,8 @@ shard needs. Written once, read once, and removed when the stage is done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lc_data.corpus import storage
+from lc_data.corpus.columns import column_field
 from lc_data.corpus.tokenized import map_batch
 from lc_data.corpus.tokenized_writer import span_lists, token_lists
 
@@ -38,6 +40,8 @@ class PartialDocuments:
     text_bytes: list[int]
     tokens: list[npt.NDArray]
     target_spans: list[list[tuple[int, int]] | None]
+    columns: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """by name, NaN where a document lacks it"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Slice:
     rows: int
 
     def read(self) -> pa.RecordBatch:
-        """Map the rows: ``key``, ``id``, ``bytes``, ``tokens``, ``target_spans``."""
+        """Map the rows: ``key``, ``id``, ``bytes``, ``tokens``, ``target_spans``, and each column (NaN: missing)."""
         batch, _ = map_batch(self.uri, ("tokens",))
         return batch.slice(self.first_row, self.rows)
 
@@ -103,13 +107,14 @@ def write_partial(data_uri: str, documents: PartialDocuments) -> None:
         "bytes": pa.array(documents.text_bytes, pa.int64()),
         "length": pa.array([len(tokens) for tokens in documents.tokens], pa.uint32()),
         "target_spans": span_lists(documents.target_spans),
-    })  # fmt: skip
+    } | {column_field(name): pa.array(values, pa.float32()) for name, values in documents.columns.items()})  # fmt: skip
     order = pc.sort_indices(table, [(name, "ascending") for name in ("domain", "bucket", "key", "id")])
     table = table.take(order).combine_chunks()
     in_order = [documents.tokens[row] for row in order.to_pylist()]
     tokens = np.concatenate(in_order) if in_order else np.zeros(0, np.int32)
     lists = token_lists(tokens, table["length"].to_numpy())
-    data = table.select(["key", "id", "bytes", "target_spans"]).append_column("tokens", lists)
+    kept = ["key", "id", "bytes", "target_spans", *map(column_field, documents.columns)]
+    data = table.select(kept).append_column("tokens", lists)
     _write(data_uri, data)
     _write(index_uri(data_uri), table.select(_INDEX_SCHEMA.names).cast(_INDEX_SCHEMA))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from lc_data.corpus import storage
+from lc_data.corpus.columns import COLUMNS_FILE, column_field, columns_schema
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.shard import WrittenTable
 from lc_data.corpus.tokenized import (
@@ -103,9 +104,21 @@ def write_index(folder: str, lengths: npt.NDArray, domains: npt.NDArray, buckets
     return target.entry(len(lengths), text_bytes=0, tokens=int(np.sum(lengths, dtype=np.int64)))
 
 
-def write_lengths(uri: str, lengths: npt.NDArray[np.uint32]) -> None:
-    """Write the index's ``length`` column of one shard, for the writer of the whole index."""
-    batch = pa.record_batch([pa.array(lengths)], schema=pa.schema([INDEX_SCHEMA.field("length")]))
+def write_columns(folder: str, columns: Mapping[str, npt.NDArray[np.float32]]) -> FileEntry:
+    """Write ``columns.arrow``: the rows of the index, a float32 column each; NaN is written as null."""
+    schema = columns_schema(list(columns))
+    batch = pa.record_batch([pa.array(values, from_pandas=True) for values in columns.values()], schema=schema)
+    target = WrittenTable(folder, COLUMNS_FILE)
+    _write(target, batch)
+    return target.entry(batch.num_rows, text_bytes=0)
+
+
+def write_shard_index(
+    uri: str, lengths: npt.NDArray[np.uint32], columns: Mapping[str, npt.NDArray[np.float32]]
+) -> None:
+    """Write ``length`` and the columns of one shard's documents, for the writer of the whole index."""
+    schema = pa.schema([INDEX_SCHEMA.field("length"), *columns_schema(list(map(column_field, columns)))])
+    batch = pa.record_batch([pa.array(lengths), *map(pa.array, columns.values())], schema=schema)
     with storage.create(uri) as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xxhash
 
+from lc_data.corpus.columns import COLUMNS_FILE
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.tokenized import INDEX_FILE, TokenizedCorpus, TokenizedError, TokenizedShard
 from lc_data.corpus.verify_files import Problem
@@ -24,6 +25,7 @@ def verify_tokens(run: RunFolder) -> Iterator[Problem]:
         document = int(wrong[0])
         length, bucket = int(corpus.length[document]), int(corpus.bucket[document])
         yield INDEX_FILE, f"document {document} of {length} tokens is said to be in bucket {bucket}"
+    yield from ((COLUMNS_FILE, problem) for problem in _verify_columns(run, corpus))
     first = 0
     for number, entry in enumerate(corpus.shards):
         if entry.facts["first_document"] != first:
@@ -35,6 +37,25 @@ def verify_tokens(run: RunFolder) -> Iterator[Problem]:
         else:
             yield from ((entry.file, problem) for problem in _verify_shard(corpus, shard, first))
         first += entry.rows
+
+
+def _verify_columns(run: RunFolder, corpus: TokenizedCorpus) -> Iterator[str]:
+    """Values are finite where there are any, and as many documents have one as the manifest says."""
+    said = run.stage("bucket").manifest().facts.get("columns", {}).get("documents", [])
+    if len(said) != len(corpus.column_names):
+        yield f"the manifest names {len(corpus.column_names)} columns and counts the documents of {len(said)}"
+        return
+    for name, documents in zip(corpus.column_names, said, strict=True):
+        try:
+            values = corpus.stored_column(name)
+        except TokenizedError as error:
+            yield str(error)
+            return
+        there = values.drop_null().to_numpy()
+        if len(there) != documents:
+            yield f"{len(there)} documents have {name!r}, the manifest says {documents}"
+        if not np.isfinite(there).all():
+            yield f"a document's {name!r} is {there[~np.isfinite(there)][0]}, not a finite number"
 
 
 def _verify_shard(corpus: TokenizedCorpus, shard: TokenizedShard, first: int) -> Iterator[str]:

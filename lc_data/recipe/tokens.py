@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -54,6 +54,16 @@ class BucketSection(Section):
     """Ascending lengths at which a bucket begins; documents below the first are bucket 0. Default 1K, 2K, ... 128K."""
     shard_tokens: int = Field(default=32 << 20, gt=0, le=1 << 30)
     """Tokens in one shard, at most (unless one document is longer)."""
+    columns: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Measures to keep beside the index, for ``mixture.where`` and ``mixture.prefer``: numbers in the documents'
+    metadata, such as the filter's ``coherence`` and ``gzip_ratio``, or what ``fields.metadata`` of a source kept."""
+
+    @model_validator(mode="after")
+    def _columns_are_unique(self) -> BucketSection:
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise ValueError(f"columns names {twice[0]!r} more than once")
+        return self
 
     @model_validator(mode="after")
     def _ascending(self) -> BucketSection:

@@ -18,13 +18,15 @@ import pyarrow.compute as pc
 import xxhash
 
 from lc_data.corpus import storage
+from lc_data.corpus.columns import column_field
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import WrittenTable
 from lc_data.corpus.tokenized import TokenizerInfo, map_batch
 from lc_data.corpus.tokenized_partial import PartialIndex, Slice
-from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, write_lengths, write_tokenized
+from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, write_shard_index, write_tokenized
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.lengths.sharding import cut_key_ranges
+from lc_data.recipe.tokens import BucketSection
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,14 @@ class GroupJob:
     slices: tuple[Slice, ...]
     tokenizer: TokenizerInfo
     domains: tuple[str, ...]
+    columns: tuple[str, ...] = ()
 
 
 def plan_shards(
-    partial_uris: Sequence[str], tokenizer: TokenizerInfo, domains: tuple[str, ...], shard_tokens: int
+    partial_uris: Sequence[str],
+    tokenizer: TokenizerInfo,
+    domains: tuple[str, ...],
+    section: BucketSection,
 ) -> list[Task]:
     """One task per shard, in the order of domain codes, buckets and keys. Reads the indexes, no tokens.
 
@@ -51,9 +57,9 @@ def plan_shards(
         keys, lengths = (np.concatenate(arrays) for arrays in zip(*columns, strict=True))
         order = np.argsort(keys, kind="stable")
         name = Stratum(domains[stratum[0]], stratum[1])
-        for number, cut in enumerate(cut_key_ranges(keys[order], lengths[order], shard_tokens)):
+        for number, cut in enumerate(cut_key_ranges(keys[order], lengths[order], section.shard_tokens)):
             found = (index.slice(stratum, cut.first, cut.last) for index in indexes)
-            job = GroupJob(name, tuple(part for part in found if part), tokenizer, domains)
+            job = GroupJob(name, tuple(part for part in found if part), tokenizer, domains, section.columns)
             tasks.append(Task(f"{_file_name(name.domain)}-b{name.bucket:02d}-{number:04d}", job, max(1, cut.tokens)))
     return tasks
 
@@ -76,7 +82,8 @@ def group(task: Task, folder: StageFolder) -> TaskRecord:
     )
     target = WrittenTable(folder.uri, f"shards/{task.key}.arrow")
     entry = write_tokenized(target, documents, job.stratum, job.tokenizer, job.domains)
-    write_lengths(lengths_uri(folder, task.key), lengths)
+    columns = {name: _in_order(batches, column_field(name), order).to_numpy() for name in job.columns}
+    write_shard_index(lengths_uri(folder, task.key), lengths, columns)
     longest = int(np.argmax(lengths))
     facts = {"domain": job.stratum.domain, "row": longest, "id": ids[longest].as_py(), "tokens": int(lengths[longest])}
     return TaskRecord(shards=[entry], facts={"longest": facts})
@@ -86,6 +93,12 @@ def read_lengths(folder: StageFolder, key: str) -> np.ndarray:
     """The lengths of a shard's documents, uint32 [rows], without opening the shard."""
     batch, _ = map_batch(lengths_uri(folder, key))
     return batch["length"].to_numpy()
+
+
+def read_column(folder: StageFolder, key: str, name: str) -> np.ndarray:
+    """A column of a shard's documents, float32 [rows]: NaN where a document lacks it."""
+    batch, _ = map_batch(lengths_uri(folder, key))
+    return batch[column_field(name)].to_numpy()
 
 
 def lengths_uri(folder: StageFolder, key: str) -> str:

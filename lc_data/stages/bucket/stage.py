@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from lc_data.corpus.columns import missing_columns
 from lc_data.corpus.fingerprint import child_seed
 from lc_data.corpus.ledger import Ledger, LedgerError
 from lc_data.corpus.manifest import FileEntry
-from lc_data.corpus.tokenized_writer import write_index
+from lc_data.corpus.tokenized_writer import write_columns, write_index
 from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.failure import Failure
 from lc_data.lengths.histogram import measure_lengths
 from lc_data.recipe.recipe import Recipe
-from lc_data.stages.bucket.group import group, plan_shards, read_lengths
+from lc_data.stages.bucket.group import group, plan_shards, read_column, read_lengths
 from lc_data.stages.bucket.tokenize import TokenizeJob, partial_uri, plan_tokenizing, tokenize, turn_ends
 from lc_data.stages.bucket.tokenizer import check_tokenizer, settle_tokenizer, tokenizer_config, tokenizer_info
 
@@ -45,14 +46,14 @@ def _work(context: StageContext) -> Outcome:
     edges = recipe.bucket.edges_tokens
 
     seed = child_seed(recipe.seed, "bucket order")
-    common = TokenizeJob("", 0, 1, source, domains, edges, turn_ends(recipe), seed)
+    common = TokenizeJob("", 0, 1, source, domains, edges, turn_ends(recipe), seed, recipe.bucket.columns)
     tokenizing = plan_tokenizing(context.run.stage("dedupe"), upstream.shards, common)
     tokenized = context.map("tokenize", tokenize, tokenizing)
     ledger = Ledger.merge([_opened(domains), *(record.ledger for record in tokenized)])
-    purposes = _purposes(recipe, ledger, tokenized)
+    purposes, columns = _purposes(recipe, ledger, tokenized), _columns(recipe, tokenized)
 
     partials = [partial_uri(context.folder, task.key) for task in tokenizing]
-    grouping = plan_shards(partials, info, domains, recipe.bucket.shard_tokens)
+    grouping = plan_shards(partials, info, domains, recipe.bucket)
     grouped = context.map("group", group, grouping)
     shards = _numbered([record.shards[0] for record in grouped])
     _check_tokens(ledger, shards)
@@ -61,7 +62,7 @@ def _work(context: StageContext) -> Outcome:
         ledger=ledger,
         shards=shards,
         dropped=[entry for record in tokenized for entry in record.dropped],
-        extra=[index, tokenizer_entry],
+        extra=[index, tokenizer_entry, *_write_columns(context, grouping, recipe.bucket.columns)],
         facts={
             "domains": list(domains),
             "purposes": purposes,
@@ -71,6 +72,7 @@ def _work(context: StageContext) -> Outcome:
             "tokens": sum(shard.tokens for shard in shards),
             "histogram": histogram,
             "longest_document": _longest(grouped, shards),
+            "columns": columns,
         },
     )
 
@@ -99,6 +101,33 @@ def _purposes(recipe: Recipe, ledger: Ledger, tokenized: Sequence[TaskRecord]) -
             )
         purposes[domain] = "sft" if spoken or (domain in declared and not documents) else "pretrain"
     return purposes
+
+
+def _columns(recipe: Recipe, tokenized: Sequence[TaskRecord]) -> dict[str, Any]:
+    """The columns, and how many documents have each; one that none has stops the stage."""
+    names = recipe.bucket.columns
+    documents: Counter[str] = Counter()
+    for record in tokenized:
+        documents.update(record.facts["columns"])
+    seen = sorted({name for record in tokenized for name in record.facts["measures"]})
+    problem = (
+        missing_columns(names, documents, seen) if any(record.ledger.kept().documents for record in tokenized) else None
+    )
+    if problem:
+        raise Failure(problem)
+    return {"names": list(names), "documents": [documents[name] for name in names]}
+
+
+def _write_columns(context: StageContext, grouping: Sequence[Task], names: Sequence[str]) -> list[FileEntry]:
+    """Write ``columns.arrow``, four bytes a document and column; nothing where the recipe names none."""
+    if not names:
+        return []
+    none = np.zeros(0, np.float32)
+    columns = {
+        name: np.concatenate([none, *(read_column(context.folder, task.key, name) for task in grouping)])
+        for name in names
+    }
+    return [write_columns(context.folder.uri, columns)]
 
 
 def _numbered(shards: Sequence[FileEntry]) -> list[FileEntry]:
@@ -144,4 +173,4 @@ def _longest(grouped: Sequence[TaskRecord], shards: Sequence[FileEntry]) -> dict
     return max(found, key=lambda one: one["tokens"], default=None)
 
 
-STAGE = Stage(name="bucket", version=1, upstream=("dedupe",), config=_config, work=_work, check=check_tokenizer)
+STAGE = Stage(name="bucket", version=2, upstream=("dedupe",), config=_config, work=_work, check=check_tokenizer)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lc_data.corpus import storage
+from lc_data.corpus.columns import ColumnReader
 from lc_data.corpus.document import DROPPED_SCHEMA, MESSAGE_PART_PREFIX, is_target_part
 from lc_data.corpus.fingerprint import stable_order_keys
 from lc_data.corpus.ledger import Ledger
@@ -43,6 +44,8 @@ class TokenizeJob:
     edges_tokens: tuple[int, ...]
     turn_ends: Mapping[str, tuple[str, ...]]
     order_seed: int
+    columns: tuple[str, ...] = ()
+    """Measures to read from the documents' metadata."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class _Collected:
     tokens: list[np.ndarray] = field(default_factory=list)
     target_spans: list[list[tuple[int, int]] | None] = field(default_factory=list)
     dropped: list[dict] = field(default_factory=list)
+    columns: list[np.ndarray] = field(default_factory=list)
+    """one float32 [columns] a document"""
 
 
 def turn_ends(recipe: Recipe) -> dict[str, tuple[str, ...]]:
@@ -96,13 +101,17 @@ def partial_uri(folder: StageFolder, key: str) -> str:
 
 
 def tokenize(task: Task, folder: StageFolder) -> TaskRecord:
-    """Tokenise a range of a shard into a partial file. Facts: documents that are dialogues, by domain."""
+    """Tokenise a range of a shard into a partial file.
+
+    Facts: documents that are dialogues, by domain; those that have each column; names of all measures that were met.
+    """
     job: TokenizeJob = task.payload
     tokenizer = load_tokenizer(job.tokenizer)
-    collected = _Collected()
+    collected, reader = _Collected(), ColumnReader(job.columns)
     for batch in read_part(job.shard_uri, job.part, job.parts):
         with about(f"documents {batch['id'][0]} to {batch['id'][-1]} of {job.shard_uri}"):
-            _tokenize_batch(batch, tokenizer, job.turn_ends, collected)
+            measures = reader.read(batch["metadata"].to_pylist())
+            _tokenize_batch(batch, tokenizer, job.turn_ends, collected, measures)
     codes = {domain: code for code, domain in enumerate(job.domains)}
     documents = PartialDocuments(
         ids=collected.ids,
@@ -112,18 +121,27 @@ def tokenize(task: Task, folder: StageFolder) -> TaskRecord:
         text_bytes=collected.text_bytes,
         tokens=collected.tokens,
         target_spans=collected.target_spans,
+        columns=_columns(collected, job.columns),
     )
     write_partial(partial_uri(folder, task.key), documents)
     dropped = write_rows(folder.uri, f"dropped/{task.key}.arrow", collected.dropped, DROPPED_SCHEMA)
     is_dialogue = [spans is not None for spans in collected.target_spans]
     dialogues = Counter(domain for domain, yes in zip(collected.domains, is_dialogue, strict=True) if yes)
-    return TaskRecord(
-        dropped=[dropped] if dropped else [], ledger=_ledger(collected), facts={"dialogues": dict(dialogues)}
-    )
+    facts = {"dialogues": dict(dialogues), "columns": dict(reader.documents), "measures": reader.seen}
+    return TaskRecord(dropped=[dropped] if dropped else [], ledger=_ledger(collected), facts=facts)
+
+
+def _columns(collected: _Collected, names: Sequence[str]) -> dict[str, np.ndarray]:
+    table = np.array(collected.columns, np.float32).reshape(len(collected.ids), len(names))
+    return {name: table[:, place] for place, name in enumerate(names)}
 
 
 def _tokenize_batch(
-    batch: pa.RecordBatch, tokenizer: DocumentTokenizer, ends: Mapping[str, tuple[str, ...]], collected: _Collected
+    batch: pa.RecordBatch,
+    tokenizer: DocumentTokenizer,
+    ends: Mapping[str, tuple[str, ...]],
+    collected: _Collected,
+    measures: np.ndarray,
 ) -> None:
     texts, ids = batch["text"].to_pylist(), batch["id"].to_pylist()
     dialogues: dict[int, list[Segment]] = {}
@@ -145,6 +163,7 @@ def _tokenize_batch(
         collected.text_bytes.append(size)
         collected.tokens.append(tokens)
         collected.target_spans.append(spans)
+        collected.columns.append(measures[row])
 
 
 def _messages(parts: Sequence[dict], ends: Mapping[str, tuple[str, ...]]) -> list[Message]:
