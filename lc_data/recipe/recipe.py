@@ -59,26 +59,25 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _weights_name_known_domains(self) -> Recipe:
+    def _mixtures_name_known_domains(self) -> Recipe:
         if any(getattr(getattr(source, "fields", None), "domain", None) for source in self.sources):
             return self  # records name their own domains: known only after ingest, checked by balance
         for key, mixture, purpose in (("mixture", self.mixture, "pretrain"), ("sft_mixture", self.sft_mixture, "sft")):
             known = {source.domain for source in self.sources if source.purpose == purpose}
-            for domain in mixture.weights or {}:
+            for place, domain in mixture.named_domains():
                 if domain not in known:
                     raise ValueError(
-                        f"{key}.weights: no {purpose} source has the domain {domain!r}{nearest(domain, known)}"
+                        f"{key}.{place}: no {purpose} source has the domain {domain!r}{nearest(domain, known)}"
                     )
         return self
 
     @model_validator(mode="after")
-    def _long_begins_at_a_bucket(self) -> Recipe:
+    def _lengths_begin_at_buckets(self) -> Recipe:
+        edges = self.bucket.edges_tokens
         for key, mixture in (("mixture", self.mixture), ("sft_mixture", self.sft_mixture)):
-            threshold, edges = mixture.lengths.threshold_tokens, self.bucket.edges_tokens
-            if mixture.lengths.mode != "none" and threshold not in edges:
-                raise ValueError(
-                    f"{key}.lengths.threshold_tokens is {threshold}, which is none of bucket.edges_tokens {list(edges)}"
-                )
+            for place, length in mixture.named_lengths():
+                if length not in edges:
+                    raise ValueError(f"{key}.{place} is {length}, which is none of bucket.edges_tokens {list(edges)}")
         return self
 
     @model_validator(mode="after")
