@@ -8,7 +8,6 @@ document: a column of 24 million documents is 96 MB, mapped.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +21,8 @@ COLUMNS_FILE = "columns.arrow"
 
 NOTES_KEY = "lc_data"
 """Where in a document's metadata the filter writes what it measured."""
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 MOST_NAMES = 64
 """Names of measures that are remembered to be listed when a wanted one is not there."""
@@ -87,11 +88,11 @@ def _numbers(metadata: Any) -> dict[str, float]:
     if not isinstance(metadata, dict):
         raise ValueError(f"metadata is {type(metadata).__name__}, not a JSON object")
     notes = metadata.get(NOTES_KEY)
-    entries = {**metadata, **(notes if isinstance(notes, dict) else {})}
-    return {name: float(value) for name, value in entries.items() if _is_number(value)}
+    layers = (metadata, notes if isinstance(notes, dict) else {})
+    return {name: float(value) for entries in layers for name, value in entries.items() if _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and abs(value) <= float(np.finfo(np.float32).max)
+    return abs(value) <= _LARGEST

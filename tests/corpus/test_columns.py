@@ -18,7 +18,7 @@ from lc_data.corpus.fingerprint import file_checksum
 from lc_data.corpus.ledger import Ledger
 from lc_data.corpus.manifest import Manifest, write_manifest
 from lc_data.corpus.run import RunFolder
-from lc_data.corpus.shard import write_shard
+from lc_data.corpus.shard import write_documents
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError
 from lc_data.corpus.tokenized_writer import write_columns
 from lc_data.corpus.verify_tokens import verify_tokens
@@ -63,7 +63,9 @@ def bucket(folder, cuts: list[range], columns: tuple[str, ...] = NAMES, metadata
             | {"metadata": json.dumps(metadata(row)) if metadata(row) is not None else None}
             for row in cut
         ]
-        entry = write_shard(dedupe.uri, f"shards/{number}.arrow", [pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)])
+        entry = write_documents(
+            dedupe.uri, f"shards/{number}.arrow", [pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)]
+        )
         ledger.come_in("web", len(rows), entry.text_bytes)
         ledger.keep("web", len(rows), entry.text_bytes)
         shards.append(entry)
