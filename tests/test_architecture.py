@@ -22,6 +22,7 @@ ALLOWED = {
     "engine": {"corpus", *FOUNDATION},
     "stages": {*PURE, "corpus", "engine", *FOUNDATION},
     "streaming": {"corpus", "packing", *FOUNDATION},
+    "exports": {"streaming", "packing", "corpus", *FOUNDATION},
     "training": {"streaming", "corpus", *FOUNDATION},
     "evaluation": {"training", "streaming", "corpus", *FOUNDATION},
     "reports": {"corpus", *FOUNDATION},

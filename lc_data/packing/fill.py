@@ -1,4 +1,4 @@
-"""From the pieces of one pack and their tokens to the arrays a model is trained on.
+"""From the layout of one row and its pieces' tokens to the arrays a model is trained on.
 
 Boundaries come from the plan's lengths, never from looking for an end-of-document token: a text may contain one. Whole
 numpy operations over the row cost about as much as copying its tokens, so no compiled kernel is needed at training
@@ -9,34 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+
+from lc_data.packing.layout import RowLayout
 
 IGNORED = -100
 """The label that a loss skips (the convention of torch and Hugging Face)."""
 
-PADDING = -1
-"""document, part and domain id of the padding segment."""
-
-
-@dataclass(frozen=True)
-class PackPieces:
-    """The pieces of one pack in their order; arrays of equal length [n_pieces]."""
-
-    document: np.ndarray
-    start: np.ndarray
-    length: np.ndarray
-    part: np.ndarray
-    span: np.ndarray
-    domain: np.ndarray
+_FEW_SEGMENTS = 32
+"""Up to so many, counting each by itself is faster than one subtraction over the row, which costs the same for any."""
 
 
 @dataclass(frozen=True)
 class Pack:
     """One row of exactly seq_len tokens with its boundaries.
 
-    A segment is an attention span: one piece, or several that share a span (its ids are then those of its first
-    piece). Padding, if any, is the last segment. labels are unshifted: labels[i] is input_ids[i] or -100.
+    Segments are those of :class:`RowLayout`. labels are unshifted: labels[i] is input_ids[i] or -100. The arrays are
+    the row's own: nothing else sees what is done to them.
     """
 
     input_ids: np.ndarray
@@ -55,14 +47,12 @@ class Pack:
     """int64 [n_segments]; -1 for padding"""
     domain_ids: np.ndarray
     """int64 [n_segments]; -1 for padding"""
+    pack_index: int
+    """place in the plan"""
 
 
 def fill_pack(
-    pieces: PackPieces,
-    tokens: Sequence[np.ndarray],
-    target_spans: Sequence[np.ndarray | None] | None,
-    seq_len: int,
-    pad_id: int,
+    row: RowLayout, tokens: Sequence[np.ndarray], target_spans: Sequence[np.ndarray | None] | None, pad_id: int
 ) -> Pack:
     """Fill one row.
 
@@ -70,64 +60,57 @@ def fill_pack(
     target_spans[i] is an integer array [n, 2] of (start, end) token positions within piece i's *document* where the
     loss counts, or None where all of it counts; target_spans=None says so of every piece.
 
-    Raises ValueError when the pieces do not fit seq_len, when a token view has another length than its piece, or when
-    the pieces of a span are not neighbours.
+    Raises ValueError when a token view has another length than its piece.
     """
-    lengths = np.asarray(pieces.length, np.int64)
-    used = _check(pieces, lengths, tokens, seq_len)
-    input_ids = np.empty(seq_len, np.int64)
-    if len(tokens):
+    if [len(view) for view in tokens] != row.length:
+        raise ValueError("token views and pieces differ in length: these are not the shards that were planned")
+    used = row.used
+    input_ids, labels, position_ids = np.empty((3, row.seq_len), np.int64)
+    if tokens:
         np.concatenate(tokens, out=input_ids[:used])
     input_ids[used:] = pad_id
 
-    begins = np.concatenate(([0], np.cumsum(lengths)))
-    opens = np.flatnonzero(np.diff(np.asarray(pieces.span, np.int64), prepend=-1))
-    ends = [used, seq_len] if used < seq_len else [seq_len]
-    cu_seqlens = np.concatenate((begins[opens], np.array(ends, np.int64)))
-    sizes = np.diff(cu_seqlens)
-
-    labels = input_ids.copy()
+    labels[:used] = input_ids[:used]
     if target_spans is not None:
-        labels[:used][~_target_mask(pieces, begins, target_spans)] = IGNORED
+        labels[:used][~_target_mask(row, target_spans)] = IGNORED
+    cu_seqlens = row.cu_seqlens.copy()
     labels[cu_seqlens[:-1]] = IGNORED
     labels[used:] = IGNORED
 
-    padding = [PADDING] * (used < seq_len)
+    _count_positions(cu_seqlens, position_ids)
+    document_ids, part_ids, domain_ids = row.ids.copy()
     return Pack(
-        input_ids=input_ids,
-        labels=labels,
-        position_ids=np.arange(seq_len) - np.repeat(cu_seqlens[:-1], sizes),
-        cu_seqlens=cu_seqlens.astype(np.int32),
-        max_seqlen=int(sizes.max()),
-        document_ids=np.append(pieces.document[opens], padding).astype(np.int64),
-        part_ids=np.append(pieces.part[opens], padding).astype(np.int64),
-        domain_ids=np.append(pieces.domain[opens], padding).astype(np.int64),
+        input_ids, labels, position_ids, cu_seqlens, row.max_seqlen, document_ids, part_ids, domain_ids, row.pack_index
     )
 
 
-def _check(pieces: PackPieces, lengths: np.ndarray, tokens: Sequence[np.ndarray], seq_len: int) -> int:
-    used = int(lengths.sum())
-    if seq_len < 1 or used > seq_len:
-        raise ValueError(f"the pieces of this pack hold {used} tokens, seq_len is {seq_len}: plan and seq_len differ")
-    if [len(view) for view in tokens] != lengths.tolist():
-        raise ValueError("token views and pieces differ in length: these are not the shards that were planned")
-    if len(lengths) and lengths.min() < 1:
-        raise ValueError("a piece of a pack is empty: plans never hold empty pieces")
-    if np.any(np.diff(np.asarray(pieces.span, np.int64)) < 0) or np.any(np.asarray(pieces.span) < 0):
-        raise ValueError("span ids must be non-negative and must not decrease inside a pack")
-    return used
+def _count_positions(cu_seqlens: np.ndarray, position_ids: np.ndarray) -> None:
+    """Count from 0 in each segment."""
+    ascending = _ascending(len(position_ids))
+    if len(cu_seqlens) - 1 > _FEW_SEGMENTS:
+        np.subtract(ascending, np.repeat(cu_seqlens[:-1], np.diff(cu_seqlens)), out=position_ids)
+        return
+    for begin, end in pairwise(cu_seqlens.tolist()):
+        position_ids[begin:end] = ascending[: end - begin]
 
 
-def _target_mask(pieces: PackPieces, begins: np.ndarray, target_spans: Sequence[np.ndarray | None]) -> np.ndarray:
+@lru_cache(maxsize=4)
+def _ascending(length: int) -> np.ndarray:
+    counted = np.arange(length)
+    counted.flags.writeable = False
+    return counted
+
+
+def _target_mask(row: RowLayout, target_spans: Sequence[np.ndarray | None]) -> np.ndarray:
     """Boolean [used]: True where some target span covers the token; spans may overlap or lie outside the piece."""
-    used = int(begins[-1])
-    change = np.zeros(used + 1, np.int64)
-    for i, spans in enumerate(target_spans):
-        length = int(pieces.length[i])
+    change = np.zeros(row.used + 1, np.int64)
+    begin = 0
+    for start, length, spans in zip(row.start, row.length, target_spans, strict=True):
         if spans is None:
             inside = np.array([[0, length]])
         else:
-            inside = np.clip(np.asarray(spans, np.int64).reshape(-1, 2) - int(pieces.start[i]), 0, length)
-        np.add.at(change, begins[i] + inside[:, 0], 1)
-        np.add.at(change, begins[i] + inside[:, 1], -1)
+            inside = np.clip(np.asarray(spans, np.int64).reshape(-1, 2) - start, 0, length)
+        np.add.at(change, begin + inside[:, 0], 1)
+        np.add.at(change, begin + inside[:, 1], -1)
+        begin += length
     return np.cumsum(change[:-1]) > 0

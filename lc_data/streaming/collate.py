@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from lc_data.streaming.wire import Row
+
 
 def join_packs(packs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Lay packs end to end as one flat row of ``len(packs) * seq_len`` tokens.
@@ -16,7 +18,7 @@ def join_packs(packs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     per_token = ("input_ids", "labels", "position_ids")
     per_segment = ("document_ids", "part_ids", "domain_ids")
-    joined: dict[str, Any] = {name: torch.cat([pack[name] for pack in packs]) for name in (*per_token, *per_segment)}
+    joined = Row({name: torch.cat([pack[name] for pack in packs]) for name in (*per_token, *per_segment)})
     borders, end = [packs[0]["cu_seqlens"][:1]], 0
     for pack in packs:
         borders.append(pack["cu_seqlens"][1:] + end)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from lc_data.corpus import storage
+from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.run import RunFolder
 from lc_data.failure import Failure
 from lc_data.packing.fill import Pack
@@ -24,6 +26,8 @@ from lc_data.streaming.prefetch import Prefetch
 from lc_data.streaming.reader import PackReader, Verify
 from lc_data.streaming.state import StreamState, load_state
 from lc_data.streaming.topology import Topology
+from lc_data.streaming.wire import Row
+from lc_data.streaming.worker_state import WorkerProgress, stream_of_worker, worker_state
 
 
 class PackedDataset(IterableDataset[dict[str, Any]]):
@@ -37,7 +41,8 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     Iterating goes on at the stream's position: 0 at first, or what :meth:`load_state_dict` set. All ranks yield the
     same number of packs; the last ``trailing_packs`` (fewer than ``world_size``) are not consumed, and are still there
     for a resume with fewer ranks. A stream is one pass over its plan (repeats of documents are in the plan); for
-    another pass load ``state_at(0)``.
+    another pass load ``state_at(0)``. Only a DataLoader with worker processes, which each take a copy of this object,
+    begins again where this object stands every time it is iterated: end the loop with the plan.
 
     In a DataLoader pass ``batch_size=None``; or, with a batch size, tell it here too and collate with
     :func:`lc_data.streaming.collate.join_packs`. Worker processes share out the rank's packs so that the loader hands
@@ -47,7 +52,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     a ``Failure`` for a ``seq_len`` that is not the plan's.
     """
 
-    def __init__(  # noqa: PLR0913 - the public surface: five that say what is read, three that say how
+    def __init__(  # noqa: PLR0913 - the public surface: five that say what is read, four that say how
         self,
         run: str | os.PathLike[str],
         rank: int = 0,
@@ -58,20 +63,22 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         batch_size: int = 1,
         prefetch: int = 2,
         verify: Verify = "checksum",
+        copies: LocalCopies | None = None,
     ) -> None:
         """Open a run by path or URI.
 
         ``seq_len`` is checked against the plan when given. ``plan`` is ``pretrain``, ``sft`` or ``held_out``.
         ``batch_size`` is that of the DataLoader around it, and matters only with worker processes. ``prefetch`` is how
         many packs a thread reads ahead, 0 for no thread; worker processes never start one. ``verify`` is ``checksum``
-        (tokens of each shard are checked when it is first touched) or ``size`` (sizes and footers only).
+        (tokens of each shard are checked when it is first touched) or ``size`` (sizes and footers only). ``copies`` is
+        where the shards of a remote run are kept on this machine, ``LocalCopies.default()`` if nothing is said.
         """
         super().__init__()
         if prefetch < 0:
             raise ValueError(f"prefetch must be 0 or more packs, got {prefetch}")
         self._topology = Topology(rank, world_size, batch_size=batch_size)
         self._prefetch = prefetch
-        self._reader = PackReader(RunFolder(_absolute(run)), plan, verify)
+        self._reader = PackReader.open(RunFolder(_absolute(run), copies or LocalCopies.default()), plan, verify)
         if seq_len is not None and seq_len != self.seq_len:
             raise Failure(
                 f"seq_len {seq_len} was asked for, but {run} is packed at {self.seq_len} (plan {plan!r}): pass "
@@ -84,6 +91,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
             consumed=0,
         )
         self._consumed = 0
+        self._progress: WorkerProgress | None = None
 
     @property
     def seq_len(self) -> int:
@@ -107,18 +115,15 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
 
     def pack(self, index: int) -> dict[str, Any]:
         """Any pack of the plan by its global index, whatever the rank and the position; IndexError outside the plan."""
-        return _as_tensors(self._reader.read(index), index)
+        return _as_tensors(self._reader.read(index))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        info = get_worker_info()
-        topology = self._topology
-        if info is not None:
-            topology = Topology(topology.rank, topology.world_size, info.id, info.num_workers, topology.batch_size)
-        indices = topology.packs(self._consumed, self.packs)
-        rows = (self.pack(index) for index in indices)
-        if info is not None:
-            return rows
-        return self._count(rows)
+        topology = self._topology_here()
+        rows = (self.pack(index) for index in topology.packs(self._consumed, self.packs))
+        if get_worker_info() is None:
+            return self._count(rows)
+        self._progress = WorkerProgress(topology, self._consumed, self.packs)
+        return self._progress.count(rows)
 
     def state_dict(self) -> dict[str, Any]:
         """The position: ``{version, fingerprint, plan_hash, seq_len, consumed}``, ready for JSON.
@@ -126,9 +131,13 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         ``consumed`` counts packs over all ranks: each pack that this rank was handed counts ``world_size``, read-ahead
         does not count. It is therefore exact where all ranks have taken equally many packs, which is so at every
         optimizer step. A DataLoader with worker processes hands out packs that this object never sees; there the
-        trainer, which knows what it took, saves ``state_at(consumed)``.
+        trainer, which knows what it took, saves ``state_at(consumed)``, or torchdata's StatefulDataLoader asks every
+        worker for the state of its part.
         """
-        return self.state_at(self._consumed)
+        if get_worker_info() is None:
+            return self.state_at(self._consumed)
+        consumed = self._consumed if self._progress is None else self._progress.consumed
+        return worker_state(self.state_at(consumed), self._topology_here())
 
     def state_at(self, consumed: int) -> dict[str, Any]:
         """The state of this stream when so many packs have been consumed over all ranks."""
@@ -139,9 +148,18 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a state, whatever world size, workers and batch size it was saved with.
 
-        Raises ``StreamStateError`` when it belongs to another corpus, plan, seq_len or format.
+        In a worker process it is the state that this worker saved. Raises ``StreamStateError`` when the state belongs
+        to another corpus, plan, seq_len or format, or to a worker that is not this process.
         """
+        if get_worker_info() is not None or "worker" in state:
+            state = stream_of_worker(state, self._topology_here())
+            self._progress = None
         self._consumed = load_state(state, self._identity, self.packs)
+
+    def _topology_here(self) -> Topology:
+        """The topology of this process, which may be a DataLoader's worker."""
+        info = get_worker_info()
+        return self._topology if info is None else replace(self._topology, worker=info.id, workers=info.num_workers)
 
     def _count(self, rows: Generator[dict[str, Any], None, None]) -> Iterator[dict[str, Any]]:
         """Rows as they are, read ahead, each counted when it is handed out."""
@@ -158,16 +176,16 @@ def _absolute(run: str | os.PathLike[str]) -> str:
     return str(Path(uri).absolute()) if storage.is_local(uri) and not uri.startswith("file://") else uri
 
 
-def _as_tensors(pack: Pack, index: int) -> dict[str, Any]:
+def _as_tensors(pack: Pack) -> Row:
     """The arrays of a pack as tensors over the same memory."""
-    return {
-        "input_ids": torch.from_numpy(pack.input_ids),
-        "labels": torch.from_numpy(pack.labels),
-        "position_ids": torch.from_numpy(pack.position_ids),
-        "cu_seqlens": torch.from_numpy(pack.cu_seqlens),
-        "max_seqlen": pack.max_seqlen,
-        "document_ids": torch.from_numpy(pack.document_ids),
-        "part_ids": torch.from_numpy(pack.part_ids),
-        "domain_ids": torch.from_numpy(pack.domain_ids),
-        "pack_index": index,
-    }
+    return Row(
+        input_ids=torch.from_numpy(pack.input_ids),
+        labels=torch.from_numpy(pack.labels),
+        position_ids=torch.from_numpy(pack.position_ids),
+        cu_seqlens=torch.from_numpy(pack.cu_seqlens),
+        max_seqlen=pack.max_seqlen,
+        document_ids=torch.from_numpy(pack.document_ids),
+        part_ids=torch.from_numpy(pack.part_ids),
+        domain_ids=torch.from_numpy(pack.domain_ids),
+        pack_index=pack.pack_index,
+    )

@@ -7,33 +7,45 @@ read-ahead for what comes next: a few shards are in use at a time.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import RunFolder
-from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError
-from lc_data.packing.fill import Pack, PackPieces, fill_pack
+from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizedShard
+from lc_data.packing.fill import Pack, fill_pack
+from lc_data.packing.layout import BlockLayout
 from lc_data.packing.plan import PlanBlock
+from lc_data.streaming.copy_ahead import CopyAhead
 
 Verify = Literal["checksum", "size"]
+
+_OPEN_LAYOUTS = 4
 
 
 class PackReader:
     """Random access to the packs of one plan. Instances can be pickled: another process opens its own maps."""
 
-    def __init__(self, run: RunFolder, purpose: str, verify: Verify = "checksum") -> None:
-        self.plan = PackPlan.open(run, purpose)
-        self.corpus = TokenizedCorpus.open(run)
+    def __init__(self, plan: PackPlan, corpus: TokenizedCorpus, verify: Verify = "checksum") -> None:
+        self.plan, self.corpus = plan, corpus
         self._verify = verify
         self._has_spans: dict[int, bool] = {}
-        """For each shard touched so far, whether any of its documents has target spans."""
+        """For each shard checked so far, whether any of its documents has target spans."""
+        self._ahead = CopyAhead(corpus) if corpus.is_copied else None
+        self._layout = lru_cache(maxsize=_OPEN_LAYOUTS)(self._lay_out)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_has_spans": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PackReader, (self.plan, self.corpus, self._verify)
+
+    @classmethod
+    def open(cls, run: RunFolder, purpose: str, verify: Verify = "checksum") -> PackReader:
+        """The packs of a run's plan for a purpose; raises what opening a plan and a corpus raises."""
+        return cls(PackPlan.open(run, purpose), TokenizedCorpus.open(run), verify)
 
     @property
     def fingerprint(self) -> str:
@@ -46,37 +58,36 @@ class PackReader:
         Raises IndexError outside the plan, ``TokenizedError`` that names a shard which is not what its manifest says,
         and ``PlanError`` for a changed plan.
         """
-        pieces = self.plan.pieces(pack)
-        documents = pieces.document.tolist()
-        has_spans = [self._touch(self.corpus.locate(document)[0]) for document in documents]
-        tokens = [
-            self.corpus.tokens(document, start, length)
-            for document, start, length in zip(documents, pieces.start.tolist(), pieces.length.tolist(), strict=True)
-        ]
-        spans = [self.corpus.target_spans(document) for document in documents] if any(has_spans) else None
-        return fill_pack(self._with_domains(pieces), tokens, spans, self.plan.seq_len, self.corpus.tokenizer.pad_id)
+        row = self._layout(self.plan.block_of(pack)).row(pack)
+        tokens, spans, has_spans = [], [], False
+        for document, start, length in zip(row.document, row.start, row.length, strict=True):
+            number, at = self.corpus.locate(document)
+            shard = self.corpus.shard(number)
+            some_spans = self._has_spans[number] if number in self._has_spans else self._check(number, shard)
+            tokens.append(shard.tokens_of(at, start, length))
+            spans.append(shard.target_spans(at) if some_spans else None)
+            has_spans = has_spans or some_spans
+        return fill_pack(row, tokens, spans if has_spans else None, self.corpus.tokenizer.pad_id)
 
-    def _with_domains(self, pieces: PlanBlock) -> PackPieces:
-        return PackPieces(
-            document=pieces.document,
-            start=pieces.start,
-            length=pieces.length,
-            part=pieces.part,
-            span=pieces.span,
-            domain=self.corpus.domain[pieces.document],
-        )
+    def _lay_out(self, number: int) -> BlockLayout:
+        block = self.plan.block(number)
+        if self._ahead is not None and number + 1 < len(self.plan.facts.blocks):
+            self._ahead.want(self._shards_of(self.plan.block(number + 1)))
+        return BlockLayout(block, self.corpus.domain[block.document], self.plan.seq_len)
 
-    def _touch(self, number: int) -> bool:
-        """Open a shard and check it once; whether any of its documents has target spans."""
-        known = self._has_spans.get(number)
-        if known is not None:
-            return known
-        shard = self.corpus.shard(number)
+    def _shards_of(self, block: PlanBlock) -> list[int]:
+        """The shards that a block reads, in the order in which it comes to them."""
+        numbers = self.corpus.shard_numbers(block.document)
+        shards, first = np.unique(numbers, return_index=True)
+        return shards[np.argsort(first)].tolist()
+
+    def _check(self, number: int, shard: TokenizedShard) -> bool:
+        """Check a shard, once; whether any of its documents has target spans."""
         if self._verify == "checksum":
             _check_tokens(shard.uri, shard.tokens, shard.metadata.token_checksum)
         column = shard.batch["target_spans"]
-        known = self._has_spans[number] = column.null_count < len(column)
-        return known
+        self._has_spans[number] = column.null_count < len(column)
+        return self._has_spans[number]
 
 
 def _check_tokens(uri: str, tokens: npt.NDArray[Any], expected: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from lc_data.failure import Failure
 from lc_data.streaming.ledger import pack_hash, step_hash
 from lc_data.training.loss import IGNORED, next_token_targets
+from lc_data.training.weighting import sequence_weights
 
 
 class PackError(Failure):
@@ -27,10 +28,14 @@ class Batch:
     targets: list[Tensor]
     """For each pack int64 [T]: what each position predicts."""
     wait_seconds: float
+    weights: list[Tensor] | None = None
+    """For each pack float32 [T]: what the loss of each position counts; None where all targets count 1."""
+    sequences: int = 0
+    """Sequences that have targets, where weights are given: the sum of the weights."""
 
     @property
     def data_hash(self) -> int:
-        """This rank's part of the step's hash, see ``lc_data.streaming.ledger.step_hash``."""
+        """The part of the step's hash that this rank adds, see ``lc_data.streaming.ledger.step_hash``."""
         return step_hash(map(pack_hash, self.packs))
 
     @property
@@ -38,9 +43,19 @@ class Batch:
         """Tokens that are predicted, over all packs."""
         return sum(int((targets != IGNORED).sum()) for targets in self.targets)
 
+    @property
+    def total_weight(self) -> int:
+        """What the loss is divided by, once it is summed over all ranks."""
+        return self.label_tokens if self.weights is None else self.sequences
 
-def next_batch(stream: Iterator[dict[str, Any]], packs: int, seq_len: int) -> Batch:
-    """Take packs from a stream, each checked by :func:`check_pack`; :class:`PackError` when there are too few."""
+
+def next_batch(
+    stream: Iterator[dict[str, Any]], packs: int, seq_len: int, loss: Literal["token_mean", "sequence_mean"]
+) -> Batch:
+    """Take packs from a stream, each checked by :func:`check_pack`; :class:`PackError` when there are too few.
+
+    With ``sequence_mean`` every target is weighed, a segment of a pack being a sequence.
+    """
     started = time.monotonic()
     taken = []
     for _ in range(packs):
@@ -49,7 +64,11 @@ def next_batch(stream: Iterator[dict[str, Any]], packs: int, seq_len: int) -> Ba
             raise PackError("the stream ended before the number of packs that its plan promises")
         check_pack(pack, seq_len)
         taken.append(pack)
-    return Batch(taken, [next_token_targets(pack["labels"]) for pack in taken], time.monotonic() - started)
+    targets, wait = [next_token_targets(pack["labels"]) for pack in taken], time.monotonic() - started
+    if loss == "token_mean":
+        return Batch(taken, targets, wait)
+    weighed = [sequence_weights(pack["labels"], pack["cu_seqlens"]) for pack in taken]
+    return Batch(taken, targets, wait, [weights for weights, _ in weighed], sum(count for _, count in weighed))
 
 
 def check_pack(pack: dict[str, Any], seq_len: int) -> None:

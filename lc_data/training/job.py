@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import RunFolder
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import TrainSection
+from lc_data.recipe.training import SftSection, TrainSection
 from lc_data.training.config import ModelConfig
 from lc_data.training.weights import WeightReader
 
@@ -63,6 +63,11 @@ class TrainingJob:
             wanted = max(1, self.section.total_tokens // self.section.batch_tokens)
         available = self.packs // self.packs_per_step
         return available if wanted is None else min(wanted, available)
+
+    @property
+    def loss(self) -> Literal["token_mean", "sequence_mean"]:
+        """What a step's loss is the mean of."""
+        return self.section.loss if isinstance(self.section, SftSection) else "token_mean"
 
     def identity(self) -> dict[str, Any]:
         """What the result depends on. How many processes train, and how often they save, is not in it."""

@@ -1,7 +1,7 @@
 """The training loop: FSDP2 over however many ranks there are, one pack per forward pass.
 
 The loss of a step is the sum over all its target tokens divided by their number over all ranks and accumulation
-steps, known before the first forward pass. So it does not depend on how packs fall on ranks, which a mean of means
+steps, known before the first forward pass; or, where sequences are averaged, the weighted sum by their number. So it does not depend on how packs fall on ranks, which a mean of means
 does. Every step takes the same number of packs whatever the number of ranks, hence a training that is stopped and
 continued on more or fewer of them sees each pack exactly once and in the same steps.
 """
@@ -126,17 +126,17 @@ class Trainer:
         """One optimizer step; None when any rank was asked to stop before it was whole (its packs are not consumed)."""
         started = time.monotonic()
         job, ranks = self.job, self.ranks
-        batch = next_batch(packs, job.packs_per_step // ranks.world_size, job.seq_len)
-        label_tokens, data_hash = ranks.sum(batch.label_tokens, batch.data_hash)
+        batch = next_batch(packs, job.packs_per_step // ranks.world_size, job.seq_len, job.loss)
+        label_tokens, weight, data_hash = ranks.sum(batch.label_tokens, batch.total_weight, batch.data_hash)
         if label_tokens == 0:
             raise PackError(f"step {self.step}: no token of its packs is a target")
-        nll = self._accumulate(batch, label_tokens, stop)
+        nll = self._accumulate(batch, weight, stop)
         if nll is None:
             self.optimizer.zero_grad()
             return None
         grad_norm = self._clip_gradient(job.section.optimizer.clip_norm)
         nll_sum, wait = ranks.sum(nll, batch.wait_seconds)
-        loss = nll_sum / label_tokens
+        loss = nll_sum / weight
         if not math.isfinite(loss + grad_norm):
             first = self._consumed
             raise DivergedError(
@@ -164,15 +164,20 @@ class Trainer:
             "loader_wait_seconds": round(wait / ranks.world_size, 4),
         }
 
-    def _accumulate(self, batch: Batch, label_tokens: float, stop: StopRequest) -> float | None:
-        """Add up the gradients of a batch; the sum of this rank's losses in nats, or None when asked to stop."""
+    def _accumulate(self, batch: Batch, weight: float, stop: StopRequest) -> float | None:
+        """Add up the gradients of a batch; the weighted sum of this rank's losses, or None when asked to stop.
+
+        ``weight`` is the sum of the weights over all ranks, losses are in nats.
+        """
         nll = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
-        for pack, targets in zip(batch.packs, batch.targets, strict=True):
+        for number, (pack, targets) in enumerate(zip(batch.packs, batch.targets, strict=True)):
             if self.ranks.any(stop.is_made):
                 return None
             losses = self.model(**to_device(pack, self.ranks.device), targets=targets.to(self.ranks.device))
-            # FSDP averages gradients over ranks, so the sum over ranks is divided by the labels once, not per rank.
-            (losses.sum() * (self.ranks.world_size / label_tokens)).backward()
+            if batch.weights is not None:
+                losses = losses * batch.weights[number].to(self.ranks.device)
+            # FSDP averages gradients over ranks, so the sum over ranks is divided by the weights once, not per rank.
+            (losses.sum() * (self.ranks.world_size / weight)).backward()
             nll += losses.detach().double().sum()
         return nll.item()
 

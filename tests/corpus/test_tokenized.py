@@ -125,7 +125,7 @@ def test_documents_outside_the_corpus(run, document):
 
 @pytest.mark.parametrize(("start", "length"), [(0, 4), (-1, 1), (2, 2), (3, -1)])
 def test_tokens_outside_a_document(run, start, length):
-    with pytest.raises(ValueError, match="of document 0, which has 3"):
+    with pytest.raises(ValueError, match="of document 0/0, which has 3"):
         TokenizedCorpus.open(run).tokens(0, start, length)
 
 

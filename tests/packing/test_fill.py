@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lc_data.packing.fill import Pack, PackPieces, fill_pack
+from lc_data.packing.fill import Pack, fill_pack
+from lc_data.packing.layout import BlockLayout
+from lc_data.packing.plan import PlanBlock
 
 PIECE = st.fixed_dictionaries(
     {
@@ -50,45 +52,68 @@ def by_hand(rows: list[dict[str, Any]], seq_len: int, pad_id: int) -> dict[str, 
     return pack
 
 
-def pieces_of(rows: list[dict[str, Any]]) -> PackPieces:
-    n = len(rows)
-    start = np.array([row["start"] for row in rows], np.int64)
-    return PackPieces(
-        document=50 + np.arange(n),
+def layout(rows: list[list[dict[str, Any]]], seq_len: int) -> BlockLayout:
+    """Lay out a block with these rows, its first pack being number 7."""
+    pieces = [(7 + n, i, piece) for n, row in enumerate(rows) for i, piece in enumerate(row)]
+    start = np.array([piece["start"] for _, _, piece in pieces], np.int64)
+    place = np.array([i for _, i, _ in pieces], np.int64)
+    spans = [np.cumsum([not piece["joins"] for piece in row]) for row in rows]
+    block = PlanBlock(
+        pack=np.array([pack for pack, _, _ in pieces], np.int64),
+        document=50 + place,
         start=start,
-        length=np.array([row["length"] for row in rows], np.int32),
+        length=np.array([piece["length"] for _, _, piece in pieces], np.int32),
         part=(start // 2).astype(np.int32),
-        span=np.cumsum([not row["joins"] for row in rows]).astype(np.int32),
-        domain=(np.arange(n) % 3).astype(np.uint16),
+        span=np.concatenate(spans).astype(np.int32),
     )
+    return BlockLayout(block, (place % 3).astype(np.uint16), seq_len)
 
 
-@given(st.lists(PIECE, max_size=8), st.integers(0, 4), st.sampled_from([np.int32, np.uint16]))
-def test_a_row_is_what_a_loop_over_its_tokens_gives(rows: list[dict[str, Any]], padding: int, dtype: Any) -> None:
-    seq_len = sum(row["length"] for row in rows) + padding
-    if not seq_len:
-        return
-    tokens = [
-        np.arange(row["start"], row["start"] + row["length"]).astype(dtype) + dtype(100 * i)
-        for i, row in enumerate(rows)
-    ]
-    spans = [None if row["targets"] is None else np.array(row["targets"], np.int32).reshape(-1, 2) for row in rows]
-    if rows:
-        rows[0]["joins"] = False
-    pack = fill_pack(pieces_of(rows), tokens, spans, seq_len, pad_id=9999)
-    expected = by_hand(rows, seq_len, 9999)
-    assert {name: getattr(pack, name).tolist() for name in expected} == expected
-    assert pack.max_seqlen == max(np.diff(expected["cu_seqlens"]))
-    assert pack.cu_seqlens.dtype == np.int32
-    assert all(getattr(pack, name).dtype == np.int64 for name in expected if name != "cu_seqlens")
+ROW = st.lists(PIECE, min_size=1, max_size=8)
+
+
+@given(st.lists(ROW, min_size=1, max_size=4), st.integers(0, 4), st.sampled_from([np.int32, np.uint16]))
+def test_rows_are_what_a_loop_over_their_tokens_gives(rows: list[list[dict]], padding: int, dtype: Any) -> None:
+    seq_len = max(sum(piece["length"] for piece in row) for row in rows) + padding
+    for row in rows:
+        row[0]["joins"] = False
+    block = layout(rows, seq_len)
+    for n, row in enumerate(rows):
+        tokens = [
+            np.arange(piece["start"], piece["start"] + piece["length"]).astype(dtype) + dtype(100 * i)
+            for i, piece in enumerate(row)
+        ]
+        spans = [None if p["targets"] is None else np.array(p["targets"], np.int32).reshape(-1, 2) for p in row]
+        pack = fill_pack(block.row(7 + n), tokens, spans, pad_id=9999)
+        expected = by_hand(row, seq_len, 9999)
+        assert {name: getattr(pack, name).tolist() for name in expected} == expected
+        assert pack.max_seqlen == max(np.diff(expected["cu_seqlens"]))
+        assert pack.cu_seqlens.dtype == np.int32
+        assert all(getattr(pack, name).dtype == np.int64 for name in expected if name != "cu_seqlens")
+
+
+def test_a_row_of_many_segments_counts_each_from_zero() -> None:
+    pack = fill([2] * 50, list(range(50)), seq_len=103)
+    assert pack.position_ids.tolist() == [0, 1] * 50 + [0, 1, 2]
+
+
+def test_rows_of_a_block_share_nothing() -> None:
+    rows = [[{"length": 3, "start": 0, "joins": False}]] * 2
+    block = layout(rows, 4)
+    before = by_hand([{**rows[0][0], "targets": None}], 4, 0)
+    for pack in (7, 8, 7):
+        filled = fill_pack(block.row(pack), [np.arange(3)], None, 0)
+        assert {name: getattr(filled, name).tolist() for name in before} == before
+        for name in before:
+            getattr(filled, name)[:] = 77
 
 
 def fill(length: list[int], span: list[int], seq_len: int = 8, views: list[int] | None = None) -> Pack:
     n = len(length)
-    pieces = PackPieces(
-        np.arange(n), np.zeros(n, np.int64), np.array(length), np.zeros(n, int), np.array(span), np.zeros(n, int)
-    )
-    return fill_pack(pieces, [np.zeros(size, np.int32) for size in views or length], None, seq_len, 0)
+    zeros = np.zeros(n, np.int64)
+    block = PlanBlock(zeros, np.arange(n), zeros, np.array(length), zeros, np.array(span))
+    row = BlockLayout(block, zeros, seq_len).row(0)
+    return fill_pack(row, [np.zeros(size, np.int32) for size in views or length], None, 0)
 
 
 def test_without_spans_every_token_but_the_first_counts() -> None:

@@ -41,10 +41,10 @@ def test_a_pack_that_contradicts_itself_is_refused(fault: Callable[[dict], None]
 
 
 def test_labels_are_counted_after_the_shift() -> None:
-    batch = next_batch(iter([pack(), pack()]), 2, 8)
+    batch = next_batch(iter([pack(), pack()]), 2, 8, "token_mean")
     assert batch.label_tokens == 2 * (2 + 1)
 
 
 def test_a_stream_that_ends_early_is_an_error() -> None:
     with pytest.raises(PackError, match="ended before"):
-        next_batch(iter([pack()]), 2, 8)
+        next_batch(iter([pack()]), 2, 8, "token_mean")

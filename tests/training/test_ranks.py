@@ -48,6 +48,15 @@ def test_the_loss_does_not_depend_on_the_number_of_ranks(root: Path, world_size:
     assert together[0] == pytest.approx(alone[0], rel=1e-7)
 
 
+@pytest.mark.parametrize("name", ["straight-2", "straight-4", "two-then-1", "two-then-4"])
+def test_the_hashes_of_the_data_prove_that_all_saw_the_same(root: Path, name: str) -> None:
+    alone, other = (
+        [row["data_hash"] for row in read_metrics(root / folder / "metrics.jsonl")] for folder in ("straight-1", name)
+    )
+    assert len(set(alone)) == 8
+    assert other == alone
+
+
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 def test_ranks_share_out_exactly_the_packs_that_are_left(root: Path, world_size: int) -> None:
     folder = root / f"two-then-{world_size}"
