@@ -104,10 +104,9 @@ def write_index(folder: str, lengths: npt.NDArray, domains: npt.NDArray, buckets
     return target.entry(len(lengths), text_bytes=0, tokens=int(np.sum(lengths, dtype=np.int64)))
 
 
-def write_columns(folder: str, columns: Mapping[str, npt.NDArray[np.float32]]) -> FileEntry:
-    """Write ``columns.arrow``: the rows of the index, a float32 column each; NaN is written as null."""
-    schema = columns_schema(list(columns))
-    batch = pa.record_batch([pa.array(values, from_pandas=True) for values in columns.values()], schema=schema)
+def write_columns(folder: str, columns: Mapping[str, pa.Array]) -> FileEntry:
+    """Write ``columns.arrow``: one row per document in the order of the index, float32, null where it lacks a value."""
+    batch = pa.record_batch(list(columns.values()), schema=columns_schema(list(columns)))
     target = WrittenTable(folder, COLUMNS_FILE)
     _write(target, batch)
     return target.entry(batch.num_rows, text_bytes=0)

@@ -50,7 +50,8 @@ def bucket(folder, cuts: list[range], columns: tuple[str, ...] = NAMES, metadata
     tokenizer = folder / "tiny.json"
     tokenizer.write_text(small_tokenizer())
     recipe = parse_recipe(
-        f"name: c\nsources: [{{name: web, kind: jsonl, domain: web, paths: [none]}}]\ntokenizer: {{path: {tokenizer}}}\n"
+        "name: c\nsources: [{name: web, kind: jsonl, domain: web, paths: [none]}]\n"
+        f"tokenizer: {{path: {tokenizer}}}\n"
         "bucket: {edges_tokens: [16, 64], shard_tokens: 500}",
         [f"bucket.columns={json.dumps(list(columns))}"],
     )
@@ -137,7 +138,13 @@ def test_verify_reads_columns_again(tmp_path, spoil, message):
     run = bucket(tmp_path, [range(50)])
     assert list(verify_tokens(run)) == []
     corpus, stage = TokenizedCorpus.open(run), run.stage("bucket")
-    entry = write_columns(stage.uri, spoil({name: corpus.column(name).copy() for name in NAMES}))
+    entry = write_columns(
+        stage.uri,
+        {
+            name: pa.array(values.astype(np.float32), from_pandas=True)
+            for name, values in spoil({name: corpus.column(name) for name in NAMES}).items()
+        },
+    )
     manifest = stage.manifest()
     extra = [entry if old.file == COLUMNS_FILE else old for old in manifest.extra]
     write_manifest(stage.manifest_uri, manifest.model_copy(update={"extra": extra}))
@@ -163,9 +170,13 @@ def test_notes_come_first_and_only_finite_numbers_count(documents):
             found = np.nan
             for source in [] if document is None else [document[0], document[1] or {}]:
                 value = source.get(name)
-                if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3.4e38:
+                if (
+                    isinstance(value, int | float)
+                    and not isinstance(value, bool)
+                    and abs(value) <= 3.4028234663852886e38
+                ):
                     found = np.float32(value)
-            assert values[row, place] == found or (np.isnan(found) and np.isnan(values[row, place]))
+            assert np.array_equal(values[row, place], np.float32(found), equal_nan=True)
     assert reader.documents["a"] == np.isfinite(values[:, 0]).sum()
 
 

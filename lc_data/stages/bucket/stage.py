@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from lc_data.corpus.columns import missing_columns
 from lc_data.corpus.fingerprint import child_seed
@@ -124,7 +125,10 @@ def _write_columns(context: StageContext, grouping: Sequence[Task], names: Seque
         return []
     none = np.zeros(0, np.float32)
     columns = {
-        name: np.concatenate([none, *(read_column(context.folder, task.key, name) for task in grouping)])
+        name: pa.array(
+            np.concatenate([none, *(read_column(context.folder, task.key, name) for task in grouping)]),
+            from_pandas=True,  # NaN becomes null
+        )
         for name in names
     }
     return [write_columns(context.folder.uri, columns)]
