@@ -14,6 +14,7 @@ from lc_data.mixing.stream import DocumentStream
 
 SAMPLING_SCHEMA = pa.schema([
     pa.field("purpose", pa.string(), nullable=False),
+    pa.field("stage", pa.uint16(), nullable=False),
     pa.field("domain", pa.string(), nullable=False),
     pa.field("bucket", pa.uint8(), nullable=False),
     pa.field("documents", pa.int64(), nullable=False),
@@ -25,9 +26,13 @@ SAMPLING_SCHEMA = pa.schema([
     pa.field("wanted_tokens", pa.int64(), nullable=False),
     pa.field("planned_tokens", pa.int64(), nullable=False),
     pa.field("rate", pa.float64(), nullable=False),
+    pa.field("bound", pa.string(), nullable=False),
 ])  # fmt: skip
-"""One row per domain x bucket that has documents. documents, tokens: all there are; available_tokens: without held-out
-documents and what is over-long; planned_tokens: drawn, repeats included; rate: planned / available, in epochs."""
+"""One row per stage of the mixture and domain x bucket that has documents. documents, tokens: all there are;
+available_tokens: without held-out documents, those that are not eligible and what is over-long, the same in each stage;
+wanted_tokens, planned_tokens: what this stage draws, repeats included, from where the stage before stopped; rate:
+planned / available, in epochs; bound: what kept the mixture from giving more or less of it (see
+:class:`lc_data.mixing.mixture.MixturePlan`), empty where nothing did."""
 
 HELD_OUT_SCHEMA = pa.schema([pa.field("document", pa.int64(), nullable=False)])
 """Document numbers, ascending."""

@@ -145,6 +145,16 @@ class MixtureSection(Section):
         """The mixture and its stages, each with its place for messages."""
         return [("", self), *((f"stages.{stage.name}.", stage) for stage in self.stages)]
 
+    @property
+    def stage_names(self) -> list[str]:
+        """Names of the stages, in their order."""
+        return [name for name, _ in self.resolved_stages()]
+
+    @property
+    def columns(self) -> list[str]:
+        """The document columns that ``where`` and ``prefer`` read, sorted."""
+        return sorted({*self.where, *([self.prefer.column] if self.prefer else [])})
+
     def max_epochs_of(self, domain: str) -> float:
         """Return how often a document of the domain may be seen."""
         if isinstance(self.max_epochs, dict):

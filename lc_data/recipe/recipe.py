@@ -81,6 +81,17 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _mixtures_read_known_columns(self) -> Recipe:
+        for key, mixture in (("mixture", self.mixture), ("sft_mixture", self.sft_mixture)):
+            for column in mixture.columns:
+                if column not in self.bucket.columns:
+                    raise ValueError(
+                        f"{key}: where and prefer read the column {column!r}, which bucket.columns "
+                        f"{list(self.bucket.columns)} does not keep: add it there"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _batches_are_whole_rows(self) -> Recipe:
         for key, section in (("pretrain", self.pretrain), ("sft", self.sft)):
             row = self.pack.seq_len * (section.processes if section else 1)
