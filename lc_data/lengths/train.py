@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 
-WORDS = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-"""What merges may not cross: words with the space before them, single digits, punctuation, line ends. The pattern
-published with tiktoken's cl100k_base, with digits one by one, as Qwen has them."""
+WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""What merges may not cross: words with the space before them, single digits, punctuation, line ends. The pattern of
+Qwen's tokenizers to the letter: gigatoken knows patterns by their spelling."""
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int, special_tokens: Sequence[str]) -> str:
