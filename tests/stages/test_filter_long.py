@@ -71,9 +71,9 @@ def test_a_bad_tail_drops_and_a_bad_page_is_written_down_and_counted(tmp_path):
     gone = {row["id"]: row["reason"] for row in dropped_rows(report, run)}
     assert gone["fifth"] == gone["tail"] == "gopher_quality/windows"
     kept = {row["id"]: json.loads(row["metadata"] or "{}").get("lc_data", {}) for row in kept_documents(report, run)}
-    assert [name for name, note in kept.items() if "failed_share" in note] == ["head", "middle"]
+    assert [name for name, note in kept.items() if "failed_share" in note] == ["middle"]
     assert 0 < kept["middle"]["failed_share"]["gopher_quality"] <= 0.1
-    assert report.manifest.facts["noted"]["web"]["failed_share"] == 2
+    assert report.manifest.facts["noted"]["web"]["failed_share"] == 1
 
 
 def test_flags_and_mixed_languages_are_written_and_counted(tmp_path):
