@@ -12,10 +12,22 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from lc_data.mixing.stream import Pieces
+from lc_data.packing.rows import Rows
+
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _BIT_OF = np.zeros(64, np.int64)
 for _bit in range(64):
     _BIT_OF[((int(_DE_BRUIJN) << _bit) & (2**64 - 1)) >> 58] = _bit
+
+
+def pack_best_fit(pieces: Pieces, seq_len: int) -> Rows:
+    """Put pieces into rows of seq_len; the emptiest row is unfinished unless it is full."""
+    row, free = best_fit_decreasing(pieces.length, seq_len)
+    unfinished = np.zeros(len(free), bool)
+    if len(free) and free.max() > 0:
+        unfinished[free.argmax()] = True
+    return Rows.of(pieces, row.astype(np.int64), len(free), unfinished)
 
 
 def best_fit_decreasing(length: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,44 @@
+"""Concat-and-chunk: documents one after the other, cut wherever a row ends.
+
+Every row is full and planning costs next to nothing; one document in nine that would fit a row is cut, and what stands
+after the cut has lost its beginning. It is here to be compared with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lc_data.mixing.stream import Pieces
+from lc_data.packing.hashing import random_words
+from lc_data.packing.rows import Rows
+
+
+def pack_concat(pieces: Pieces, seq_len: int, carried: int, key: int) -> Rows:
+    """Lay pieces end to end and cut them into rows of seq_len; the last row is unfinished unless it is full.
+
+    The first ``carried`` pieces are rows of the block before, whole ones first, and stay in their order; the others
+    are whole documents, shuffled by ``key``. Parts of a document are counted from its beginning.
+    """
+    new = carried + np.argsort(random_words(key, len(pieces) - carried), kind="stable")
+    pieces = pieces.select(np.concatenate((np.arange(carried), new)))
+    length = pieces.length.astype(np.int64)
+    end = np.cumsum(length)
+    begin = end - length
+    first_row, last_row = begin // seq_len, (end - 1) // seq_len
+    count = last_row - first_row + 1
+    nth = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    row = np.repeat(first_row, count) + nth
+    starts_at = np.maximum(np.repeat(begin, count), row * seq_len)
+    ends_at = np.minimum(np.repeat(end, count), (row + 1) * seq_len)
+    cut = Pieces(
+        document=np.repeat(pieces.document, count),
+        start=np.repeat(pieces.start, count) + starts_at - np.repeat(begin, count),
+        length=(ends_at - starts_at).astype(np.int32),
+        part=(np.repeat(pieces.part, count) + nth).astype(np.int32),
+        draw=np.repeat(pieces.draw, count),
+    )
+    tokens = int(end[-1]) if len(end) else 0
+    rows = -(-tokens // seq_len)
+    unfinished = np.zeros(rows, bool)
+    unfinished[tokens // seq_len :] = True
+    return Rows.of(cut, row, rows, unfinished)
