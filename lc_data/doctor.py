@@ -13,6 +13,7 @@ from typing import Any
 _PACKAGES = {
     "ray": "the Ray backend; `engine.backend: serial` works without",
     "numba": "fast filters, sketches and planning; nothing before training runs without",
+    "gigatoken": "fast tokenising; every tokenizer falls back to `tokenizers`, 5 to 100 times as slow",
     "polars": "querying plans and ledgers",
     "datatrove": "filter rules of the kind `datatrove`",
     "trafilatura": "html and warc sources",

@@ -70,6 +70,11 @@ def _stage_step(report: StageReport) -> Step:
     detail = f"{kept.documents:,} of {received.documents:,} documents kept" if received.documents else ""
     if kept.tokens:
         detail += f", {kept.tokens:,} tokens"
+    engines = report.manifest.facts.get("engines", {})
+    if engines.get("why_not_gigatoken"):
+        reasons = "; ".join(engines["why_not_gigatoken"])
+        count = engines["documents"].get("tokenizers", 0)
+        detail += f"; {count:,} documents encoded by `tokenizers`, because {reasons}"
     if report.changes:
         detail += f" (again, because {'; '.join(report.changes)})"
     return Step(report.stage, report.ran, report.seconds, detail)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lc_data.lengths.gigatoken_encoder import EngineFault
+from lc_data.lengths.gigatoken_encoder import EngineError
 from lc_data.lengths.reference_encoder import ReferenceEncoder, Tokens
 
 SAMPLED_DOCUMENTS = 16
@@ -38,7 +38,7 @@ HARD_TEXTS = (
     "1 12 123 1234 12345 1,024 3.14159 1e-9 0xFF v2.0.1 2nd ½ ² ٣٤ ৪২ Ⅷ 三",
     "def f(x: int) -> None:\n\treturn {'a': [1, 2], \"b\": x**2}  # comment\n\n\nclass A(B):\n    pass\n",
     "if (a&&b||!c) { d->e[f] += g::h<i>(); } // ===== ----- #### ____ ~~~~ ```\n",
-    "<div class=\"x\">&nbsp;</div><!-- c --> https://example.org/a_b/c?d=e&f=%20g#h user@example.org",
+    '<div class="x">&nbsp;</div><!-- c --> https://example.org/a_b/c?d=e&f=%20g#h user@example.org',
     r"$\frac{\partial^2 u}{\partial x^2} = \sum_{i=1}^{n} \alpha_i$ \begin{align} x &= y \\ \end{align}",
     "第一章 红楼梦的开始。此开卷第一回也，作者自云：“因曾历过一番梦幻之后”……（未完）",
     "中英mixed文字with数字123和symbols！？；：、《》【】",
@@ -60,7 +60,7 @@ HARD_TEXTS = (
     "AAAAAaaaaaAAAAA aAaAaA camelCaseIdentifier SCREAMING_SNAKE_CASE kebab-case-name",
     "QmFzZTY0IGVuY29kZWQgdGV4dCwgd2hpY2ggbG9va3MgbGlrZSBub2lzZQ== 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
 )
-"""What pre-tokenizers get wrong: contractions, runs of white space, digits, scripts, marks, emoji, control characters."""
+"""What pre-tokenizers get wrong: contractions, runs of white space, digits, scripts, marks, emoji, control codes."""
 
 
 class Encoder(Protocol):
@@ -72,21 +72,21 @@ class Encoder(Protocol):
 
 
 def check_engine(engine: Encoder, reference: ReferenceEncoder) -> None:
-    """Raise :class:`EngineFault` unless the engine agrees on the hard texts and around every added token."""
+    """Raise :class:`EngineError` unless the engine agrees on the hard texts and around every added token."""
     texts = [*HARD_TEXTS, *(text for token in reference.found_tokens for text in _around(token))]
     texts += [f"a {token}b\n{token}" for token in reference.special_tokens]
     compare(engine, reference, [(f"the text {text[:60]!r}", text) for text in texts])
 
 
 def compare(engine: Encoder, reference: ReferenceEncoder, texts: Sequence[tuple[str, str]]) -> None:
-    """Raise :class:`EngineFault`, naming the first text on which the two differ; ``texts`` are (name, text)."""
+    """Raise :class:`EngineError`, naming the first text on which the two differ; ``texts`` are (name, text)."""
     contents = [text for _, text in texts]
     pairs = zip(engine.encode(contents), reference.encode(contents), strict=True)
     for (name, _), (ours, expected) in zip(texts, pairs, strict=True):
         if not np.array_equal(ours, expected):
             size = min(len(ours), len(expected))
             first = next((place for place in range(size) if ours[place] != expected[place]), size)
-            raise EngineFault(
+            raise EngineError(
                 f"gigatoken's ids of {name} differ from those of `tokenizers` at token {first}: "
                 f"{ours[first : first + 4].tolist()} for {expected[first : first + 4].tolist()}"
             )

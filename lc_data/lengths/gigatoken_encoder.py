@@ -1,7 +1,7 @@
 """The same ids faster: the ``gigatoken`` package, 15 MB/s per core on Chinese, 60 and more on English and code.
 
 It is young, so nothing is taken on trust: it is used only for a tokenizer on which it agrees with the reference (see
-:mod:`lc_data.lengths.agreement`), and whatever it raises, panics included, is an :class:`EngineFault` that its caller
+:mod:`lc_data.lengths.agreement`), and whatever it raises, panics included, is an :class:`EngineError` that its caller
 answers with the reference. Two of its traits are dealt with here. Its Unicode tables are not those of ``tokenizers``,
 so it is given no normalizer: the few lines that are not in normal form are normalised by the reference before. And its
 cache of words only grows (6 bytes per byte of random words), so the model is loaded anew when it has taken too much.
@@ -16,6 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ GROWTH_BYTES = 128 << 20
 _QUOTED_CHARACTERS = 80
 
 
-class EngineFault(Exception):
+class EngineError(Exception):
     """gigatoken cannot be used: it is missing, refuses the tokenizer, failed on a text, or gave other ids."""
 
 
@@ -37,9 +38,9 @@ class GigatokenEncoder:
     """A tokenizer.json as gigatoken understands it, with the policy of :class:`ReferenceEncoder`."""
 
     def __init__(self, definition: str, reference: ReferenceEncoder, growth_bytes: int = GROWTH_BYTES) -> None:
-        """Load; raises :class:`EngineFault` where gigatoken is not installed or cannot do what the file asks."""
+        """Load; raises :class:`EngineError` where gigatoken is not installed or cannot do what the file asks."""
         if importlib.util.find_spec("gigatoken") is None:
-            raise EngineFault("gigatoken is not installed")
+            raise EngineError("gigatoken is not installed")
         self._reference = reference
         self._growth_bytes = growth_bytes
         self._definition, self._normalizes = _without_specials(definition)
@@ -49,7 +50,7 @@ class GigatokenEncoder:
         self._load()
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
-        """The ids of each text, in order; :class:`EngineFault`, with the start of a text, for what it fails on."""
+        """The ids of each text, in order; :class:`EngineError`, with the start of a text, for what it fails on."""
         prepared = [self._prepare(text) for text in texts]
         encoded = iter(self._encode_prepared([text for text in prepared if text is not None]))
         return [
@@ -71,13 +72,13 @@ class GigatokenEncoder:
             layout = self._model.encode_batch(texts, parallel=False).layout
         except BaseException as error:
             _raise_unless_fault(error)
-            raise EngineFault(f"{_describe(error)}, on {self._failing_text(texts)!r}") from error
+            raise EngineError(f"{_describe(error)}, on {self._failing_text(texts)!r}") from error
         values, offsets = layout.content.data, layout.offsets.data.tolist()
         self._grown_bytes += _resident_bytes() - before - values.nbytes
         if len(offsets) != len(texts) + 1:
-            raise EngineFault(f"gigatoken gave {len(offsets) - 1} results for {len(texts)} texts")
+            raise EngineError(f"gigatoken gave {len(offsets) - 1} results for {len(texts)} texts")
         narrow = values.astype(self._reference.dtype)
-        return [narrow[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [narrow[start:end] for start, end in pairwise(offsets)]
 
     def _failing_text(self, texts: Sequence[str]) -> str:
         """The start of the first text that fails by itself; of the first of all where none does."""
@@ -109,7 +110,7 @@ class GigatokenEncoder:
             self._model = gigatoken.Tokenizer.from_json(self._definition).backend
         except BaseException as error:
             _raise_unless_fault(error)
-            raise EngineFault(f"gigatoken cannot load this tokenizer: {_describe(error)}") from error
+            raise EngineError(f"gigatoken cannot load this tokenizer: {_describe(error)}") from error
         self._grown_bytes = 0
         self.loads += 1
 
@@ -119,7 +120,7 @@ def _without_specials(definition: str) -> tuple[str, bool]:
     content = json.loads(definition)
     normalizer = content.get("normalizer")
     if normalizer is not None and normalizer != {"type": "NFC"}:
-        raise EngineFault(f"its normalizer {normalizer.get('type')!r} is left to `tokenizers`; only NFC is known here")
+        raise EngineError(f"its normalizer {normalizer.get('type')!r} is left to `tokenizers`; only NFC is known here")
     content["added_tokens"] = [token for token in content.get("added_tokens") or () if not token["special"]]
     content |= dict.fromkeys(("normalizer", "post_processor", "truncation", "padding"))
     return json.dumps(content), normalizer is not None

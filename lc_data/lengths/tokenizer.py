@@ -16,7 +16,7 @@ import numpy as np
 
 from lc_data.lengths.agreement import AgreementSample, Encoder, check_engine, compare
 from lc_data.lengths.dialogue import Segment
-from lc_data.lengths.gigatoken_encoder import EngineFault, GigatokenEncoder
+from lc_data.lengths.gigatoken_encoder import EngineError, GigatokenEncoder
 from lc_data.lengths.reference_encoder import ReferenceEncoder, TokenizerError, Tokens
 from lc_data.lengths.safe_cut import cut, verified_places
 
@@ -32,7 +32,7 @@ class DocumentTokenizer:
     Tokens that the file marks as ``special`` are found only in what a template wrote, never in a document's own text.
     Added tokens that it does not mark so (``<think>`` of some models) are found everywhere, as their authors meant.
 
-    ``encode`` and ``encode_dialogues`` raise :class:`EngineFault` for a text on which gigatoken fails; what is the same
+    ``encode`` and ``encode_dialogues`` raise :class:`EngineError` for a text on which gigatoken fails; what is the same
     by the reference, :meth:`by_reference` gives.
     """
 
@@ -63,7 +63,7 @@ class DocumentTokenizer:
             try:
                 encoder = GigatokenEncoder(self._definition, self._reference)
                 check_engine(encoder, self._reference)
-            except EngineFault as fault:
+            except EngineError as fault:
                 if self.wanted_engine == "gigatoken":
                     raise TokenizerError(f"tokenizer.engine is gigatoken: {fault}; use auto or tokenizers") from fault
                 self.why_not_gigatoken = str(fault)
@@ -79,7 +79,7 @@ class DocumentTokenizer:
         return other
 
     def check_sample(self, sample: AgreementSample) -> None:
-        """Raise :class:`EngineFault`, naming the document, where the engine in use and the reference differ."""
+        """Raise :class:`EngineError`, naming the document, where the engine in use and the reference differ."""
         if self.settle_engine() == "gigatoken" and self._encoder is not None:
             compare(self._encoder, self._reference, list(sample.texts()))
 

@@ -25,7 +25,14 @@ from lc_data.failure import Failure
 from lc_data.lengths.histogram import measure_lengths
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages.bucket.group import group, plan_shards, read_column, read_lengths
-from lc_data.stages.bucket.tokenize import TokenizeJob, partial_uri, plan_tokenizing, tokenize, turn_ends
+from lc_data.stages.bucket.tokenize import (
+    TokenizeJob,
+    engine_facts,
+    partial_uri,
+    plan_tokenizing,
+    tokenize,
+    turn_ends,
+)
 from lc_data.stages.bucket.tokenizer import check_tokenizer, settle_tokenizer, tokenizer_config, tokenizer_info
 
 
@@ -69,6 +76,7 @@ def _work(context: StageContext) -> Outcome:
             "purposes": purposes,
             "edges_tokens": list(edges),
             "tokenizer": asdict(info),
+            "engines": engine_facts(tokenized),
             "documents": sum(shard.rows for shard in shards),
             "tokens": sum(shard.tokens for shard in shards),
             "histogram": histogram,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,11 @@ from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_part, write_rows
 from lc_data.corpus.tokenized_partial import PartialDocuments, write_partial
 from lc_data.engine.task import Task, TaskRecord, about
+from lc_data.failure import Failure
+from lc_data.lengths.agreement import AgreementSample
 from lc_data.lengths.buckets import assign_buckets
 from lc_data.lengths.dialogue import Message, Segment, split_dialogue
+from lc_data.lengths.gigatoken_encoder import EngineError
 from lc_data.lengths.tokenizer import DocumentTokenizer
 from lc_data.recipe.recipe import Recipe
 from lc_data.recipe.sources import ChatSource, ChatTemplate, EnvironmentSource
@@ -52,6 +56,8 @@ class TokenizeJob:
 class _Collected:
     """What a task has tokenised so far."""
 
+    reader: ColumnReader
+    sample: AgreementSample = field(default_factory=AgreementSample)
     domains: list[str] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     text_bytes: list[int] = field(default_factory=list)
@@ -103,15 +109,11 @@ def partial_uri(folder: StageFolder, key: str) -> str:
 def tokenize(task: Task, folder: StageFolder) -> TaskRecord:
     """Tokenise a range of a shard into a partial file.
 
-    Facts: documents that are dialogues, by domain; those that have each column; names of all measures that were met.
+    Facts: documents that are dialogues, by domain; those that have each column; names of all measures that were met;
+    the engine, and why it is not gigatoken.
     """
     job: TokenizeJob = task.payload
-    tokenizer = load_tokenizer(job.tokenizer)
-    collected, reader = _Collected(), ColumnReader(job.columns)
-    for batch in read_part(job.shard_uri, job.part, job.parts):
-        with about(f"documents {batch['id'][0]} to {batch['id'][-1]} of {job.shard_uri}"):
-            measures = reader.read(batch["metadata"].to_pylist())
-            _tokenize_batch(batch, tokenizer, job.turn_ends, collected, measures)
+    collected, engine = _encode_part(job, load_tokenizer(job.tokenizer))
     codes = {domain: code for code, domain in enumerate(job.domains)}
     documents = PartialDocuments(
         ids=collected.ids,
@@ -127,8 +129,41 @@ def tokenize(task: Task, folder: StageFolder) -> TaskRecord:
     dropped = write_rows(folder.uri, f"dropped/{task.key}.arrow", collected.dropped, DROPPED_SCHEMA)
     is_dialogue = [spans is not None for spans in collected.target_spans]
     dialogues = Counter(domain for domain, yes in zip(collected.domains, is_dialogue, strict=True) if yes)
-    facts = {"dialogues": dict(dialogues), "columns": dict(reader.documents), "measures": reader.seen}
+    reader = collected.reader
+    facts = {"dialogues": dict(dialogues), "columns": dict(reader.documents), "measures": reader.seen, **engine}
     return TaskRecord(dropped=[dropped] if dropped else [], ledger=_ledger(collected), facts=facts)
+
+
+def engine_facts(records: Sequence[TaskRecord]) -> dict[str, Any]:
+    """For the manifest: how many documents each engine encoded, and what kept gigatoken from the rest."""
+    documents: Counter[str] = Counter()
+    for record in records:
+        documents[record.facts["engine"]] += record.ledger.kept().documents
+    reasons = {record.facts["why_not_gigatoken"] for record in records} - {None}
+    return {"documents": dict(sorted(documents.items())), "why_not_gigatoken": sorted(reasons)}
+
+
+def _encode_part(job: TokenizeJob, tokenizer: DocumentTokenizer) -> tuple[_Collected, dict[str, Any]]:
+    """A part's documents, all of them by one engine that the reference agrees with on a sample, and which it was."""
+    engine, why_not = tokenizer.settle_engine(), tokenizer.why_not_gigatoken
+    try:
+        collected = _collect(job, tokenizer)
+        tokenizer.check_sample(collected.sample)
+    except EngineError as fault:
+        if tokenizer.wanted_engine == "gigatoken":
+            raise Failure(f"tokenizer.engine is gigatoken: {fault}; use auto or tokenizers") from fault
+        engine, why_not = "tokenizers", str(fault)
+        collected = _collect(job, tokenizer.by_reference())
+    return collected, {"engine": engine, "why_not_gigatoken": why_not}
+
+
+def _collect(job: TokenizeJob, tokenizer: DocumentTokenizer) -> _Collected:
+    collected = _Collected(ColumnReader(job.columns))
+    for batch in read_part(job.shard_uri, job.part, job.parts):
+        with about(f"documents {batch['id'][0]} to {batch['id'][-1]} of {job.shard_uri}"):
+            measures = collected.reader.read(batch["metadata"].to_pylist())
+            _tokenize_batch(batch, tokenizer, job, collected, measures)
+    return collected
 
 
 def _columns(collected: _Collected, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -139,14 +174,16 @@ def _columns(collected: _Collected, names: Sequence[str]) -> dict[str, np.ndarra
 def _tokenize_batch(
     batch: pa.RecordBatch,
     tokenizer: DocumentTokenizer,
-    ends: Mapping[str, tuple[str, ...]],
+    job: TokenizeJob,
     collected: _Collected,
     measures: np.ndarray,
 ) -> None:
     texts, ids = batch["text"].to_pylist(), batch["id"].to_pylist()
+    for key, document_id, text in zip(stable_order_keys(ids, job.order_seed), ids, texts, strict=True):
+        collected.sample.offer(key, document_id, text)
     dialogues: dict[int, list[Segment]] = {}
     for row, parts in enumerate(batch["parts"]):
-        messages = _messages(parts.as_py() or [], ends)
+        messages = _messages(parts.as_py() or [], job.turn_ends)
         if messages:
             with about(f"document {ids[row]}"):
                 dialogues[row] = split_dialogue(texts[row], messages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from lc_data.engine.stage import StageContext
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.failure import Failure
 from lc_data.lengths.sample import Sample
-from lc_data.lengths.tokenizer import DocumentTokenizer, TokenizerError
+from lc_data.lengths.tokenizer import DocumentTokenizer, Engine, TokenizerError
 from lc_data.lengths.train import train_bpe
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
@@ -40,10 +40,12 @@ _SAMPLE_SCHEMA = pa.schema([
 class TokenizerSource:
     """A tokenizer.json and the policy it is used with, in a form that travels to workers."""
 
-    uri: str
+    uri: str = field(compare=False)
+    """Where it lies; what it is, its hash says."""
     hash: str
     bos: str | None
     eos: str | None
+    engine: Engine = "auto"
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,11 @@ def check_tokenizer(recipe: Recipe) -> None:
     section = recipe.tokenizer
     if section.path is None:
         return
-    tokenizer_config(section)
+    source = TokenizerSource(section.path, tokenizer_config(section)["hash"], section.bos, section.eos, section.engine)
     try:
-        tokenizer = DocumentTokenizer(storage.read_bytes(section.path).decode(), section.bos, section.eos)
+        tokenizer = load_tokenizer(source)
+        if section.engine == "gigatoken":
+            tokenizer.settle_engine()
     except (TokenizerError, UnicodeDecodeError) as error:
         raise RecipeError(f"tokenizer.path {section.path!r}: {error}") from error
     dialogues = recipe.domains("sft")
@@ -104,7 +108,8 @@ def settle_tokenizer(context: StageContext) -> tuple[TokenizerSource, FileEntry]
     else:
         record = _train(context, section.train)
     entry = record.extra[0]
-    return TokenizerSource(context.folder.file(entry.file), entry.checksum, section.bos, section.eos), entry
+    uri = context.folder.file(entry.file)
+    return TokenizerSource(uri, entry.checksum, section.bos, section.eos, section.engine), entry
 
 
 def tokenizer_info(source: TokenizerSource, section: TokenizerSection) -> TokenizerInfo:
@@ -125,10 +130,13 @@ def tokenizer_info(source: TokenizerSource, section: TokenizerSection) -> Tokeni
 def load_tokenizer(source: TokenizerSource) -> DocumentTokenizer:
     """The tokenizer, loaded once in a process (a vocabulary of 150,000 takes a second), on one thread.
 
+    It is kept by its hash, so that what the check of the recipe loaded serves the stage as well, and gigatoken's half
+    is loaded only where something is encoded.
+
     Tasks are what runs in parallel; threads inside them would only take each other's cores.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    return DocumentTokenizer(storage.read_bytes(source.uri).decode(), source.bos, source.eos)
+    return DocumentTokenizer(storage.read_bytes(source.uri).decode(), source.bos, source.eos, source.engine)
 
 
 def copy_tokenizer(task: Task, folder: StageFolder) -> TaskRecord:
