@@ -50,12 +50,14 @@ def measure_strata(stratum: np.ndarray, length: np.ndarray, n_domains: int, n_bu
 def trainable_length(length: np.ndarray, packing: PackSection) -> np.ndarray:
     """Return how many tokens of each document can be trained on, uint32 [n]: its length, or less where it is over-long.
 
-    split keeps all of it, truncate keeps seq_len, drop keeps nothing.
+    split keeps all of it, truncate keeps seq_len, drop keeps nothing. Cutting into powers of two keeps multiples of the
+    least of them.
     """
-    if packing.overlong == "split":
-        return length
-    kept = packing.seq_len if packing.overlong == "truncate" else 0
-    return np.where(length > packing.seq_len, kept, length).astype(length.dtype, copy=False)
+    if packing.overlong != "split":
+        kept = packing.seq_len if packing.overlong == "truncate" else 0
+        length = np.where(length > packing.seq_len, kept, length).astype(length.dtype, copy=False)
+    least = packing.least_piece_tokens
+    return length if least == 1 else length - length % length.dtype.type(least)
 
 
 def long_buckets(edges_tokens: Sequence[int], threshold_tokens: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from lc_data.recipe.dedupe import DedupeSection
 from lc_data.recipe.engine import EngineSection
 from lc_data.recipe.errors import nearest
+from lc_data.recipe.exclusion import ExclusionSection
 from lc_data.recipe.filtering import FilterSection
 from lc_data.recipe.mixture import HeldOut, MixtureSection
 from lc_data.recipe.packing import PackSection
@@ -35,6 +36,7 @@ class Recipe(Section):
     sft_mixture: MixtureSection = MixtureSection(held_out=HeldOut(share=0))
     """The mixture of the dialogue domains. None are held out: evaluation measures plain documents."""
     pack: PackSection = PackSection()
+    exclude: ExclusionSection = ExclusionSection()
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
