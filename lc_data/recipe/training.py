@@ -143,8 +143,11 @@ class SftSection(TrainSection):
 
     init_from: str | None = None
     """Folder of the checkpoint to start from; null means the run's own ``pretrain/export``."""
-    loss: Literal["token_mean"] = "token_mean"
-    """Every target token of a step weighs the same, whatever its dialogue, pack or rank."""
+    loss: Literal["token_mean", "sequence_mean"] = "token_mean"
+    """What a step's loss is the mean of. ``token_mean``: its target tokens, each weighing the same, whatever its
+    dialogue, pack or rank; long answers then decide. ``sequence_mean``: its dialogues, each by the mean over its own
+    target tokens (LongAlign, arXiv 2401.18058), so that a short answer weighs as much as a long one; neither packing
+    nor ranks change it. Prompts and padding weigh nothing in both."""
     batch_tokens: int = Field(default=1 << 20, gt=0)
     """Tokens per optimizer step over all ranks, targets or not."""
     optimizer: OptimizerSection = OptimizerSection(peak_learning_rate=5e-6)

@@ -1,9 +1,10 @@
 """The training loop: FSDP2 over however many ranks there are, one pack per forward pass.
 
 The loss of a step is the sum over all its target tokens divided by their number over all ranks and accumulation
-steps, known before the first forward pass; or, where sequences are averaged, the weighted sum by their number. So it does not depend on how packs fall on ranks, which a mean of means
-does. Every step takes the same number of packs whatever the number of ranks, hence a training that is stopped and
-continued on more or fewer of them sees each pack exactly once and in the same steps.
+steps, known before the first forward pass; or, where sequences are averaged, the weighted sum by the number of those.
+So it does not depend on how packs fall on ranks, which a mean of means does. Every step takes the same number of packs
+whatever the number of ranks, hence a training that is stopped and continued on more or fewer of them sees each pack
+exactly once and in the same steps.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from typing import Any
 
 from lc_data.training.loop import train
 from lc_data.training.stopping import STOPPED_EXIT_CODE, TrainingStopped
-from tests.training.synthetic import SyntheticStream, make_job, make_packs
+from tests.training.dialogues import make_dialogues, pack_dialogues, sft_job
+from tests.training.synthetic import SEQ_LEN, SyntheticStream, make_job, make_packs
 
 PACKS = make_packs(32)
 
@@ -68,6 +69,11 @@ def train_in(folder: Path, stop_at: int | None = None) -> Callable[[], None]:
     return lambda: train(make_job(folder, PACKS, lambda r, w: WatchedStream(folder, r, w, stop_at))) and None
 
 
+def fine_tune_in(folder: Path) -> Callable[[], None]:
+    packs = pack_dialogues(make_dialogues(), 4, SEQ_LEN, seed=3)
+    return lambda: train(sft_job(folder, packs, "sequence_mean")) and None
+
+
 def main(root: Path) -> None:
     codes = {}
     for world_size in (1, 2, 4):
@@ -78,6 +84,7 @@ def main(root: Path) -> None:
         folder = root / f"two-then-{world_size}"
         shutil.copytree(root / "stopped", folder)
         codes[f"resumed-{world_size}"] = run_ranks(world_size, train_in(folder))
+    codes["sequences"] = run_ranks(2, fine_tune_in(root / "sequences"))
     (root / "codes.json").write_text(json.dumps(codes))
 
 

@@ -16,6 +16,7 @@ from lc_data.training.launch import _start
 from lc_data.training.metrics import read_metrics
 from lc_data.training.stopping import STOPPED_EXIT_CODE, TrainingStopped
 from lc_data.training.weights import weights_fingerprint
+from tests.training.dialogues import make_dialogues, sft_job, unpacked_mean
 from tests.training.synthetic import SEQ_LEN, make_job, make_packs
 
 
@@ -35,7 +36,7 @@ def losses(folder: Path) -> list[float]:
 def test_every_rank_ends_as_it_should(root: Path) -> None:
     codes = json.loads((root / "codes.json").read_text())
     assert codes.pop("stopped") == [STOPPED_EXIT_CODE] * 2
-    assert len(codes) == 6
+    assert len(codes) == 7
     for name, seen in codes.items():
         assert set(seen) == {0}, name
 
@@ -75,6 +76,12 @@ def test_resuming_on_as_many_ranks_gives_the_same_bits(root: Path) -> None:
     hashes = {weights_fingerprint(root / name / "export") for name in ("two-then-2", "straight-2")}
     assert len(hashes) == 1
     assert newest_checkpoint(root / "two-then-2" / "checkpoints") is not None
+
+
+def test_two_ranks_average_over_the_same_sequences(root: Path) -> None:
+    [row] = read_metrics(root / "sequences" / "metrics.jsonl")
+    job = sft_job(root, [], "sequence_mean")
+    assert (row["loss"], row["grad_norm"]) == pytest.approx(unpacked_mean(make_dialogues(), job), rel=1e-5)
 
 
 def test_a_batch_must_divide_over_the_ranks(tmp_path: Path) -> None:
