@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from lc_data.recipe.classification import ClassifierRule
 from lc_data.recipe.decontamination import DecontaminationSection
+from lc_data.recipe.rule import RuleBase
 from lc_data.recipe.section import Section
 
 ENGLISH_STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -19,17 +21,6 @@ CHINESE_STOP_WORDS = tuple("的一是不了在有人之而其也以为為者与�
 STOP_CHARS = ".!?…。！？．｡؟۔।॥‽⁇⁈⁉"
 RuleSetName = Literal["web", "books", "code", "papers", "law", "qa", "chinese"]
 """The sets that ship: see ``lc_data.recipe.rule_sets``."""
-
-
-class RuleBase(Section):
-    """What every rule has."""
-
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    """Its name in the ledger; by default the kind of rule."""
-    domains: tuple[str, ...] | None = None
-    """Judge only these domains; null: every domain that does not hold dialogues."""
-    languages: tuple[str, ...] | None = None
-    """Judge only documents whose ``language`` is one of these; a document without a language is then not judged."""
 
 
 class Windows(Section):
@@ -244,6 +235,7 @@ FilterRule = Annotated[
     | FineWebRule
     | BoundsRule
     | CoherenceRule
+    | ClassifierRule
     | DatatroveRule,
     Field(discriminator="rule"),
 ]
