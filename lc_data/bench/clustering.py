@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,11 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from lc_data.dedup.buckets import Keyed, candidate_pairs, partition_of, unique_pairs
+from lc_data.dedup.buckets import Keyed, group_repeated, meeting_pairs, number_documents
 
 _BANDS = 16
 _ALL_PAIRS_UP_TO = 64
-_PARTITION_KEYS = 1 << 22
-"""As the stage has it."""
+_CHUNK_DOCUMENTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def write_keys(folder: str, keys: int, seed: int) -> None:
     originals = np.arange(documents)
     copies = np.flatnonzero(rng.random(documents) < 0.3)
     originals[copies] = rng.integers(0, max(documents // 10, 1), len(copies))
-    table = rng.integers(0, 1 << 63, (documents, _BANDS), dtype=np.uint64)
+    table = rng.integers(0, 1 << 64, (documents, _BANDS), dtype=np.uint64)
     shared = rng.random((documents, _BANDS)) < 0.4
     table = np.where(shared, table[originals], table)
     np.save(Path(folder) / "keys.npy", table.reshape(-1))
@@ -55,22 +54,25 @@ def write_keys(folder: str, keys: int, seed: int) -> None:
 
 
 def measure_clustering(way: str, folder: str) -> Clustering:
-    """Run one way in a new process; ``way`` is ``sorting``, ``dictionary`` or ``sets``."""
+    """Run one way in a new process; ``way`` is ``grouping``, ``dictionary`` or ``sets``."""
     command = [sys.executable, "-m", "lc_data.bench.clustering", way, folder]
     found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Clustering(**json.loads(found.stdout))
 
 
-def cluster_by_sorting(keys: npt.NDArray[np.uint64], sizes: npt.NDArray[np.int64]) -> int:
-    """Our way: partition by partition the sorted keys give pairs, and the pairs their connected components."""
-    partitions = 1 << max(0, (-(-len(keys) // _PARTITION_KEYS) - 1).bit_length())
-    places = partition_of(keys, partitions)
-    found = []
-    for partition in range(partitions):
-        rows = np.flatnonzero(places == partition)
-        documents = rows // _BANDS
-        found.append(candidate_pairs(Keyed(keys[rows], documents, sizes[documents]), _ALL_PAIRS_UP_TO))
-    pairs = unique_pairs(np.concatenate(found))
+def cluster_by_grouping(keys: npt.NDArray[np.uint64], sizes: npt.NDArray[np.int64]) -> int:
+    """Our way: the documents of repeated keys are put together, they give pairs, and the pairs connected components."""
+
+    def chunks() -> Iterator[Keyed]:
+        for first in range(0, len(sizes), _CHUNK_DOCUMENTS):
+            documents = number_documents(first, min(_CHUNK_DOCUMENTS, len(sizes) - first))
+            rows = slice(first * _BANDS, (first + len(documents)) * _BANDS)
+            yield Keyed(keys[rows], np.repeat(documents, _BANDS))
+
+    groups = group_repeated(chunks)
+    pairs = meeting_pairs(groups, lambda documents: sizes[documents], _ALL_PAIRS_UP_TO)
+    del groups
+    # Components ask whether two documents are joined, not how often.
     edges = coo_matrix((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), (len(sizes), len(sizes)))
     _, labels = connected_components(edges, directed=False)
     return int((np.bincount(labels) > 1).sum())
@@ -122,7 +124,7 @@ def _count_clusters(parent: list[int]) -> int:
 
 
 WAYS: dict[str, Callable[[npt.NDArray[np.uint64], npt.NDArray[np.int64]], int]] = {
-    "sorting": cluster_by_sorting,
+    "grouping": cluster_by_grouping,
     "dictionary": cluster_by_dictionary,
     "sets": cluster_by_sets,
 }

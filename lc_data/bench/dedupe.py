@@ -56,7 +56,7 @@ def compare_clustering(sizes: DedupeSizes) -> list[BenchRow]:
     peers = {"dictionary": "a dictionary and union-find", "sets": "a dictionary of sets and union-find"}
     with tempfile.TemporaryDirectory() as folder:
         write_keys(folder, sizes.keys, seed=4)
-        rounds = [[measure_clustering(way, folder) for way in ("sorting", *peers)] for _ in range(sizes.rounds)]
+        rounds = [[measure_clustering(way, folder) for way in ("grouping", *peers)] for _ in range(sizes.rounds)]
     ours, *others = (_median(way) for way in zip(*rounds, strict=True))
     what, rows = f"clustering {sizes.keys:,} keys", []
     for peer, theirs in zip(peers.values(), others, strict=True):

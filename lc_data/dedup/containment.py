@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lc_data.dedup.buckets import Groups, pack_pairs, unpack_pairs
 from lc_data.dedup.shingles import count_shared, next_shingles
 from lc_data.text.characters import character_classes, lower_case
 from lc_data.text.compile import Bytes, Counts, Hashes, Numbers, kernel
@@ -29,39 +30,42 @@ class Overlaps:
     shared: npt.NDArray[np.int64]
 
 
-def count_overlaps(
-    keys: npt.NDArray[np.uint64], documents: npt.NDArray[np.int64], max_documents: int, max_pairs: int
-) -> Iterator[Overlaps]:
+def count_overlaps(groups: Groups, max_documents: int, max_pairs: int) -> Iterator[Overlaps]:
     """What documents share, counted over all keys that at most ``max_documents`` of them have.
 
     In pieces of about ``max_pairs`` pairs, so that memory is bounded whatever is shared by whom: the same pair may be
     in several of them, and its counts are to be added up. A document has each key once.
     """
-    order = np.lexsort((documents, keys))
-    keys, documents = keys[order], documents[order]
-    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
-    sizes = np.diff(np.append(starts, len(keys)))
-    telling = (sizes > 1) & (sizes <= max_documents)
+    starts, sizes = groups.borders[:-1], np.diff(groups.borders)
+    telling = sizes <= max_documents
     starts, sizes = starts[telling], sizes[telling]
     pairs = np.cumsum(sizes * (sizes - 1) // 2)
     first = 0
     while first < len(starts):
         before = int(pairs[first - 1]) if first else 0
         last = max(first + 1, int(np.searchsorted(pairs, before + max_pairs, side="right")))
-        found = np.empty((int(pairs[last - 1]) - before, 2), np.int64)
-        _meet(documents, starts[first:last], sizes[first:last], found)
-        yield add_up(Overlaps(found, np.ones(len(found), np.int64)))
+        found = np.empty(int(pairs[last - 1]) - before, np.uint64)
+        _meet(groups.documents, starts[first:last], sizes[first:last], found)
+        found.sort()
+        places = _run_starts(found)
+        yield Overlaps(unpack_pairs(found[places]), np.diff(np.append(places, len(found))))
         first = last
 
 
 def add_up(overlaps: Overlaps) -> Overlaps:
     """The same, each pair once and in order."""
-    order = np.lexsort((overlaps.pairs[:, 1], overlaps.pairs[:, 0]))
-    pairs, shared = overlaps.pairs[order], overlaps.shared[order]
-    if not len(pairs):
-        return Overlaps(pairs, shared)
-    starts = np.flatnonzero(np.concatenate([[True], (pairs[1:] != pairs[:-1]).any(axis=1)]))
-    return Overlaps(pairs[starts], np.add.reduceat(shared, starts))
+    packed = pack_pairs(overlaps.pairs)
+    order = np.argsort(packed)
+    packed = packed[order]
+    if not len(packed):
+        return overlaps
+    places = _run_starts(packed)
+    return Overlaps(unpack_pairs(packed[places]), np.add.reduceat(overlaps.shared[order], places))
+
+
+def _run_starts(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Where runs of equal values start in a sorted array."""
+    return np.flatnonzero(np.concatenate([np.ones(min(len(ordered), 1), bool), ordered[1:] != ordered[:-1]]))
 
 
 def measure_containment(shingles: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> float:
@@ -78,12 +82,14 @@ def measure_coverage(text: npt.NDArray[np.uint8], others: npt.NDArray[np.uint64]
 
 
 @kernel
-def _meet(documents: Counts, starts: Counts, sizes: Counts, out: Counts) -> None:
+def _meet(documents: Numbers, starts: Counts, sizes: Counts, out: Hashes) -> None:
+    """Write all pairs of each group, packed as :func:`lc_data.dedup.buckets.pack_pairs` has them."""
     count = 0
     for group in range(len(starts)):
         for right in range(starts[group] + 1, starts[group] + sizes[group]):
             for left in range(starts[group], right):
-                out[count, 0], out[count, 1] = documents[left], documents[right]
+                low, high = min(documents[left], documents[right]), max(documents[left], documents[right])
+                out[count] = np.uint64(low) << np.uint64(32) | np.uint64(high)
                 count += 1
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lc_data.dedup.buckets import Keyed, group_repeated
 from lc_data.dedup.containment import (
     Overlaps,
     add_up,
@@ -38,7 +39,8 @@ def test_what_documents_share_is_what_their_sets_share(rows, cap, max_pairs, rng
             expected.update(combinations(sorted(documents), 2))
     rng.shuffle(rows)
     table = np.array(rows, np.int64).reshape(-1, 2)
-    pieces = list(count_overlaps(table[:, 0].astype(np.uint64), table[:, 1], cap, max_pairs))
+    keyed = Keyed(table[:, 0].astype(np.uint64), table[:, 1].astype(np.uint32))
+    pieces = list(count_overlaps(group_repeated(lambda: [keyed]), cap, max_pairs))
     limit = max(max_pairs, cap * (cap - 1) // 2)
     assert all(piece.shared.sum() <= limit for piece in pieces)
     pairs = np.concatenate([np.zeros((0, 2), np.int64), *(piece.pairs for piece in pieces)])

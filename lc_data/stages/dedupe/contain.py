@@ -6,7 +6,7 @@ pair; the tasks that add up take runs of those partitions, as many as fit. No co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,10 @@ from lc_data.dedup.buckets import partition_of
 from lc_data.dedup.containment import Overlaps, add_up, count_overlaps
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import Containment
-from lc_data.stages.dedupe.join import PAIRS_SCHEMA, pairs_batch, read_partition
-from lc_data.stages.dedupe.sketch import SAMPLE_SCHEMA, Sketches, partitioned
+from lc_data.stages.dedupe.join import PAIRS_SCHEMA, group_partition, pairs_batch
+from lc_data.stages.dedupe.sketch import Sketches, partitioned
 
 OVERLAP_SCHEMA = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("shared", pa.int64())])
-SETTLED_SCHEMA = pa.schema([("document", pa.int64())])
 MAX_PAIRS = 1 << 22
 """Pairs that a task holds at a time: 100 MB, and three times that while they are sorted."""
 
@@ -57,17 +56,14 @@ class OverlapPartitions:
 def find_overlaps(task: Task, folder: StageFolder) -> TaskRecord:
     """Write how many n-grams of one partition documents share."""
     payload: SamplePartition = task.payload
-    table = read_partition(payload.key_uris, payload.partition, SAMPLE_SCHEMA)
-    (settled,) = pick_batches(payload.settled_uri, [0])
-    keys, documents = (table.column(name).to_numpy() for name in SAMPLE_SCHEMA.names)
-    open_still = ~np.isin(documents, settled.column("document").to_numpy())
+    groups = group_partition(payload.key_uris, payload.partition, payload.settled_uri)
     counts = np.zeros(payload.pair_partitions, np.int64)
     pieces = 0
 
     def batches() -> Iterator[pa.RecordBatch]:
         nonlocal pieces
         limit = payload.containment.max_documents_per_key
-        for overlaps in count_overlaps(keys[open_still], documents[open_still], limit, MAX_PAIRS):
+        for overlaps in count_overlaps(groups, limit, MAX_PAIRS):
             partition = _pair_partition(overlaps.pairs, payload.pair_partitions)
             counts[:] += np.bincount(partition, minlength=len(counts))
             pieces += 1
@@ -108,11 +104,6 @@ def find_contained(task: Task, folder: StageFolder) -> TaskRecord:
     likely = total.pairs[share >= payload.containment.threshold]
     write_batches(f"{folder.work_uri}/contained/{task.key}.arrow", PAIRS_SCHEMA, [pairs_batch(likely)])
     return TaskRecord(facts={"overlapping": len(total.pairs)})
-
-
-def settled_batch(documents: Sequence[npt.NDArray[np.int64]]) -> pa.RecordBatch:
-    """Documents that take no part in the search for containment, sorted."""
-    return pa.RecordBatch.from_arrays([pa.array(np.sort(np.concatenate(documents)))], schema=SETTLED_SCHEMA)
 
 
 def _pair_partition(pairs: npt.NDArray[np.int64], partitions: int) -> npt.NDArray[np.int64]:

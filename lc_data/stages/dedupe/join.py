@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +12,12 @@ import pyarrow as pa
 
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches, write_batches
-from lc_data.dedup.buckets import Keyed, candidate_pairs, group_equal
+from lc_data.dedup.buckets import Groups, Keyed, candidate_pairs, group_equal, group_repeated
 from lc_data.dedup.decision import order_documents, remove_copies
 from lc_data.dedup.minhash import estimate_jaccard
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import NearDuplicates
+from lc_data.stages.dedupe.settled import read_bits
 from lc_data.stages.dedupe.sketch import EXACT_SCHEMA, KEY_SCHEMA, Sketches
 
 COPIES_SCHEMA = pa.schema([("document", pa.int64()), ("keeper", pa.int64())])
@@ -35,11 +38,9 @@ class PairsPartition:
 
     partition: int
     key_uris: tuple[str, ...]
-    copies_uris: tuple[str, ...]
+    settled_uri: str
     sketches: Sketches
     near: NearDuplicates
-    by_rank: bool
-    """Whether the recipe prefers anything to length."""
 
 
 def find_copies(task: Task, folder: StageFolder) -> TaskRecord:
@@ -60,12 +61,8 @@ def find_copies(task: Task, folder: StageFolder) -> TaskRecord:
 def find_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     """Write the pairs that share a band and whose signatures say that they may be near-duplicates."""
     payload: PairsPartition = task.payload
-    table = read_partition(payload.key_uris, payload.partition, KEY_SCHEMA)
-    keyed = Keyed(*(table.column(name).to_numpy() for name in KEY_SCHEMA.names))
-    keyed = keyed.take(~np.isin(keyed.documents, read_copies(payload.copies_uris).column("document").to_numpy()))
-    if payload.by_rank:
-        keyed = Keyed(keyed.keys, keyed.documents, _weigh(keyed.documents, payload.sketches))
-    pairs = candidate_pairs(keyed, payload.near.all_pairs_up_to)
+    groups = group_partition(payload.key_uris, payload.partition, payload.settled_uri)
+    pairs = candidate_pairs(groups, partial(_weigh, payload.sketches), payload.near.all_pairs_up_to)
     documents, places = np.unique(pairs, return_inverse=True)
     signatures = payload.sketches.signatures(documents)
     left, right = places.reshape(-1, 2).T
@@ -78,14 +75,23 @@ def find_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     return TaskRecord(facts={"candidates": len(pairs)})
 
 
-def _weigh(documents: npt.NDArray[np.int64], sketches: Sketches) -> npt.NDArray[np.int64]:
-    """For each row a weight that falls in the order in which documents are kept."""
-    numbers, rows = np.unique(documents, return_inverse=True)
-    known = sketches.look_up(numbers, "rank", "bytes")
+def group_partition(uris: tuple[str, ...], partition: int, settled_uri: str) -> Groups:
+    """The documents of the repeated keys of one partition, without those that are settled.
+
+    Takes 12 bytes a key beside the work files, which are mapped where the storage can.
+    """
+    batches = [batch for uri in uris for batch in pick_batches(uri, [partition])]
+    columns = [tuple(batch.column(name).to_numpy() for name in KEY_SCHEMA.names) for batch in batches]
+    return group_repeated(lambda: itertools.starmap(Keyed, columns), read_bits(settled_uri))
+
+
+def _weigh(sketches: Sketches, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each of sorted documents a weight that falls in the order in which they are kept."""
+    known = sketches.look_up(documents, "rank", "bytes")
     order = np.lexsort((-known.column("bytes").to_numpy(), known.column("rank").to_numpy()))
-    weights = np.empty(len(numbers), np.int64)
-    weights[order] = -np.arange(len(numbers))
-    return weights[rows]
+    weights = np.empty(len(documents), np.int64)
+    weights[order] = -np.arange(len(documents))
+    return weights
 
 
 def read_copies(uris: tuple[str, ...]) -> pa.Table:

@@ -19,21 +19,20 @@ from lc_data.engine.stage import StageContext
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.stages.dedupe.contain import (
     MAX_PAIRS,
-    SETTLED_SCHEMA,
     OverlapPartitions,
     SamplePartition,
     find_contained,
     find_overlaps,
     plan_runs,
-    settled_batch,
 )
 from lc_data.stages.dedupe.join import PAIRS_SCHEMA, PairsPartition, find_pairs, pairs_batch, read_pairs
 from lc_data.stages.dedupe.remove import decide
+from lc_data.stages.dedupe.settled import Settled
 from lc_data.stages.dedupe.sketch import Sketches
 from lc_data.stages.dedupe.verify import VERIFIED_SCHEMA, VerifyPairs, verify_contained, verify_near
 
 PARTITION_KEYS = 1 << 22
-"""Keys in one join: 100 MB, and three times that while they are sorted."""
+"""Keys in one join, at 12 bytes each, and 12 more while they are grouped."""
 VERIFY_BYTES = 64 << 20
 """Text that one verifying task holds, with its shingles, at about 3 times its size."""
 
@@ -87,17 +86,16 @@ def sample_partitions(context: StageContext, corpus: Corpus) -> int:
     return partitions(sum(entry.text_bytes for entry in corpus.entries) // (3 * containment.one_in))
 
 
-def search_near(context: StageContext, corpus: Corpus, copies_uris: tuple[str, ...]) -> Found:
+def search_near(context: StageContext, corpus: Corpus, settled: Settled) -> Found:
     """The near-duplicates among the documents that are no copies."""
     section, work = context.recipe.dedupe, context.folder.work_uri
     if section.near is None:
         return Found(VERIFIED_SCHEMA.empty_table(), {})
     key_uris = corpus.work_files(context, "band_keys")
+    settled_uri = f"{work}/copied.arrow"
+    settled.write(settled_uri)
     tasks = [
-        Task(
-            f"{number:05d}",
-            PairsPartition(number, key_uris, copies_uris, corpus.sketches, section.near, bool(section.keep)),
-        )
+        Task(f"{number:05d}", PairsPartition(number, key_uris, settled_uri, corpus.sketches, section.near))
         for number in range(band_partitions(context, corpus))
     ]
     records = context.map("pairs", find_pairs, tasks)
@@ -112,7 +110,7 @@ def search_near(context: StageContext, corpus: Corpus, copies_uris: tuple[str, .
     return Found(verified.verified, facts)
 
 
-def search_contained(context: StageContext, corpus: Corpus, copies: pa.Table, near: pa.Table) -> Found:
+def search_contained(context: StageContext, corpus: Corpus, settled: Settled, near: pa.Table) -> Found:
     """The excerpts and editions among the documents that neither are copies nor have a near-duplicate that stays.
 
     The near-duplicates of a document that is found to stand in another one are compared with that one too: else they
@@ -123,8 +121,8 @@ def search_contained(context: StageContext, corpus: Corpus, copies: pa.Table, ne
         return Found(VERIFIED_SCHEMA.empty_table(), {})
     gone = decide(near, corpus.sketches)
     settled_uri = f"{work}/settled.arrow"
-    settled = [table.column("document").to_numpy() for table in (copies, gone)]
-    write_batches(settled_uri, SETTLED_SCHEMA, [settled_batch(settled)])
+    settled.settle(gone.column("document").to_numpy())
+    settled.write(settled_uri)
     count = sample_partitions(context, corpus)
     pair_partitions = max(16, count)
     key_uris = corpus.work_files(context, "samples")

@@ -19,19 +19,19 @@ import xxhash
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches, write_batches
 from lc_data.corpus.shard import read_batches
-from lc_data.dedup.buckets import partition_of
+from lc_data.dedup.buckets import number_documents, partition_of
 from lc_data.dedup.exact import exact_hashes
 from lc_data.dedup.minhash import band_keys, sign
 from lc_data.dedup.preference import rank_documents
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import Containment, DedupeSection, NearDuplicates
 
-KEY_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.int64()), ("bytes", pa.int64())])
+KEY_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.uint32())])
+"""Band keys, and sampled n-grams: 12 bytes a key, of which there are billions."""
 EXACT_SCHEMA = pa.schema([
     ("high", pa.uint64()), ("low", pa.uint64()), ("document", pa.int64()), ("bytes", pa.int64()), ("rank", pa.int64()),
     ("id", pa.string()),
 ])  # fmt: skip
-SAMPLE_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def sketch_shard(task: Task, folder: StageFolder) -> TaskRecord:
     if section.near is not None:
         keyed.append(("band_keys", "key", rows.bands, KEY_SCHEMA, payload.band_partitions))
     if section.containment is not None:
-        keyed.append(("samples", "key", rows.samples, SAMPLE_SCHEMA, payload.sample_partitions))
+        keyed.append(("samples", "key", rows.samples, KEY_SCHEMA, payload.sample_partitions))
     for kind, key, batches, key_schema, partitions in keyed:
         whole = _joined(batches, key_schema)
         parts = partitioned(whole, partition_of(whole.column(key).to_numpy(), partitions), partitions)
@@ -108,8 +108,7 @@ def _sketch_batch(batch: pa.RecordBatch, number: int, document: int, payload: Sk
     rows.exact.append(_exact_rows(batch, document, salts, ranks))
     signed = _sign(batch, payload)
     if near is not None:
-        sizes = rows.exact[-1].column("bytes")
-        rows.bands.append(_band_rows(signed, document, sizes, salts, near))
+        rows.bands.append(_band_rows(signed, document, salts, near))
     sampled = np.zeros(batch.num_rows, np.int64)
     if containment is not None:
         sampled[signed.rows] = [len(sample) for sample in signed.samples]
@@ -176,18 +175,12 @@ def _sign(batch: pa.RecordBatch, payload: SketchShard) -> _Signed:
     return _Signed(values, rows, signed.shingles, samples)
 
 
-def _band_rows(
-    signed: _Signed, document: int, sizes: pa.Array, salts: npt.NDArray[np.uint64], near: NearDuplicates
-) -> pa.RecordBatch:
+def _band_rows(signed: _Signed, document: int, salts: npt.NDArray[np.uint64], near: NearDuplicates) -> pa.RecordBatch:
     rows = signed.rows[signed.shingles > 0]
     keys = band_keys(signed.values[rows], near.bands, near.rows) ^ salts[rows, None]
+    numbers = number_documents(document, len(signed.values))[rows]
     return pa.RecordBatch.from_arrays(
-        [
-            pa.array(keys.ravel()),
-            pa.array(np.repeat(document + rows, near.bands)),
-            pa.array(np.repeat(sizes.to_numpy()[rows], near.bands)),
-        ],
-        schema=KEY_SCHEMA,
+        [pa.array(keys.ravel()), pa.array(np.repeat(numbers, near.bands))], schema=KEY_SCHEMA
     )
 
 
@@ -204,9 +197,10 @@ def _sample_rows(
     rows = np.array([row for row, _ in found], np.int64)
     # All lie below 2^64 / one_in: spread over all of 64 bits they can be partitioned by the highest.
     keys = np.concatenate([np.zeros(0, np.uint64), *(sample * np.uint64(containment.one_in) for _, sample in found)])
+    numbers = number_documents(document, len(sampled))[rows]
     return pa.RecordBatch.from_arrays(
-        [pa.array(keys ^ np.repeat(salts[rows], sampled[rows])), pa.array(np.repeat(document + rows, sampled[rows]))],
-        schema=SAMPLE_SCHEMA,
+        [pa.array(keys ^ np.repeat(salts[rows], sampled[rows])), pa.array(np.repeat(numbers, sampled[rows]))],
+        schema=KEY_SCHEMA,
     )
 
 

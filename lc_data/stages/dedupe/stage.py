@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from lc_data.corpus.scratch import write_batches
 from lc_data.dedup.banding import choose_banding, find_probability
+from lc_data.dedup.buckets import require_numbers
 from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task
 from lc_data.recipe.errors import RecipeError
@@ -42,6 +43,7 @@ from lc_data.stages.dedupe.search import (
     search_contained,
     search_near,
 )
+from lc_data.stages.dedupe.settled import Settled
 from lc_data.stages.dedupe.sketch import Sketches, SketchShard, sketch_shard
 
 _LEAST_RECALL = 0.8
@@ -73,8 +75,10 @@ def _work(context: StageContext) -> Outcome:
     _sketch(context, corpus)
     copies_uris = _find_copies(context, corpus)
     copies = read_copies(copies_uris)
-    near = search_near(context, corpus, copies_uris)
-    contained = search_contained(context, corpus, copies, near.verified)
+    settled = Settled(corpus.documents)
+    settled.settle(copies.column("document").to_numpy())
+    near = search_near(context, corpus, settled)
+    contained = search_contained(context, corpus, settled, near.verified)
     decided = decide(pa.concat_tables([near.verified, contained.verified]), corpus.sketches)
     removed = removed_table(copies, decided, corpus.sketches)
     raise_alarm(removed, corpus.sketches, context.recipe)
@@ -91,6 +95,7 @@ def _number_shards(context: StageContext) -> Corpus:
     entries = tuple(context.upstream("filter").shards)
     upstream, work = context.run.stage("filter"), context.folder.work_uri
     first = np.concatenate([[0], np.cumsum([entry.rows for entry in entries], dtype=np.int64)])
+    require_numbers(int(first[-1]))
     sketches = Sketches(
         tuple(f"{work}/sketches/{number:05d}.arrow" for number in range(len(entries))), tuple(first.tolist())
     )
