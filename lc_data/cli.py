@@ -164,6 +164,40 @@ def duplicates(
 
 
 @app.command()
+def lengths(
+    corpus: Annotated[list[str], typer.Argument(help="The folder of a run, or raw files and folders.")],
+    tokenizer: Annotated[str | None, typer.Option(help="For raw files: a tokenizer.json.")] = None,
+    edges: Annotated[str | None, typer.Option(help="Where classes of length begin: 4K,8K,32K.")] = None,
+    step: Annotated[int | None, typer.Option(help="Eight classes of so many tokens and a last one.")] = None,
+    fields: Annotated[str | None, typer.Option(help="For raw files: text=content,domain=subset.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the share of documents and the share of tokens by class of length and domain, of any corpus."""
+    from lc_data.lengths.table import choose_edges
+    from lc_data.survey import survey
+
+    choose_edges(0, edges, step)  # a wrong edge is said before anything is read
+    found = survey(corpus, tokenizer, fields)
+    chosen = choose_edges(found.longest_tokens, edges, step)
+    _tell(found.as_json(chosen), found.as_text(chosen), as_json)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[str, typer.Argument(help="The folder to write, by path or URI.")],
+    to: Annotated[str, typer.Option("--to", help="hf-parquet, megatron, mds, olmo-core or datatrove.")],
+    plan: Annotated[str, typer.Option(help="pretrain, sft or held_out.")] = "pretrain",
+    as_json: JsonOption = False,
+) -> None:
+    """Write a plan's packed rows for another trainer; a second call goes on, or says that all is there."""
+    from lc_data.exports.export import export_plan
+
+    result = export_plan(run, plan, to, out)
+    _tell(result, f"{out}: {result['rows']:,} rows of {result['seq_len']:,} tokens as {to}", as_json)
+
+
+@app.command()
 def bench(
     name: Annotated[
         str, typer.Argument(help="What to measure: filter, sketch, dedupe, language, chain, pack, stream.")
