@@ -29,6 +29,12 @@ $(VENV)/.peers: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
+# Their own pins exclude ours (numpy, huggingface_hub, exact versions of everything): they run with ours all the same.
+PEERS += $(if $(filter pack stream,$(NAME)),$(VENV)/.unresolved)
+$(VENV)/.unresolved: $(READY) peers.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r peers.txt
+	@touch $@
+
 setup: $(READY) ## Make the environment in .venv
 
 demo: $(READY) ## From raw documents to trained steps and a report, on this machine's own packages

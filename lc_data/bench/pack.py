@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lc_data.bench.pack_peers import compare_with_packers
 from lc_data.bench.result import BenchResult, BenchRow, compare_in_turn
 from lc_data.mixing.stream import DocumentStream
 from lc_data.packing.audit import PlanAudit
@@ -53,7 +54,8 @@ def bench_pack() -> BenchResult:
         BenchRow("planning", "s per million documents", ours * per_million, peer, theirs * per_million, theirs / ours),
         BenchRow("fill", "share of tokens", float(fill_ours), peer, float(fill_theirs), float(fill_ours / fill_theirs)),
     ]
-    return BenchResult("pack", rows + _measure_order(peer, theirs * per_million))
+    order = _measure_order(peer, theirs * per_million)
+    return BenchResult("pack", rows + order + compare_with_packers(lengths, SEQ_LEN))
 
 
 def draw_lengths(documents: int, seed: int) -> np.ndarray:

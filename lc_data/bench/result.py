@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -31,9 +32,9 @@ class BenchResult:
     rows: list[BenchRow]
 
     def as_json(self) -> dict[str, Any]:
-        """The result as a JSON object."""
+        """The result as a JSON object; what could not be measured is null."""
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-        return {"name": self.name, "machine": machine, "rows": [asdict(row) for row in self.rows]}
+        return {"name": self.name, "machine": machine, "rows": [_as_json(row) for row in self.rows]}
 
     def as_text(self) -> str:
         """The result as a table."""
@@ -43,6 +44,11 @@ class BenchResult:
         for name, row in zip(names, self.rows, strict=True):
             lines.append(f"{name:{width}} {row.ours:12.4g} {row.theirs:12.4g} {row.ratio:8.3g}")
         return "\n".join(lines)
+
+
+def _as_json(row: BenchRow) -> dict[str, Any]:
+    fields = asdict(row)
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}
 
 
 def compare_in_turn(

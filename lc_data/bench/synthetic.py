@@ -1,4 +1,7 @@
-"""A packed run of random tokens, for measuring what comes after packing without a corpus at hand."""
+"""A packed run of random tokens, for measuring what comes after packing without a corpus at hand.
+
+Every document ends with EOS, because that is all that some peers know of boundaries.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from lc_data.engine.stage import bring_up_to_date
 from lc_data.recipe.load import parse_recipe
 from lc_data.stages import balance, pack
 
-_TOKENIZER = TokenizerInfo("random", "tokenizer.json", "0" * 32, 50_000, None, 1, 1)
+_EOS = 1
+_TOKENIZER = TokenizerInfo("random", "tokenizer.json", "0" * 32, 50_000, None, eos_id=_EOS, pad_id=_EOS)
 _DOMAIN = "synthetic"
 
 
@@ -40,9 +44,11 @@ def _write_bucketed(run: RunFolder, lengths: np.ndarray, edges: tuple[int, ...])
     for bucket in np.unique(buckets).tolist():
         mine = lengths[buckets == bucket]
         count = int(mine.sum())
+        tokens = rng.integers(2, _TOKENIZER.vocab_size, count, dtype=np.uint16)
+        tokens[np.cumsum(mine) - 1] = _EOS
         documents = TokenizedDocuments(
             ids=pa.array([f"{bucket}-{row}" for row in range(len(mine))], pa.string()),
-            tokens=rng.integers(2, 50_000, count, dtype=np.uint16),
+            tokens=tokens,
             lengths=mine,
             target_spans=span_lists([None] * len(mine)),
             text_bytes=count,
