@@ -10,7 +10,6 @@ cache of words only grows (6 bytes per byte of random words), so the model is lo
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
 import sys
 import unicodedata
@@ -115,15 +114,17 @@ class GigatokenEncoder:
         self.loads += 1
 
 
-def _without_specials(definition: str) -> tuple[str, bool]:
+def _without_specials(definition: str) -> tuple[bytes, bool]:
     """The file for gigatoken, and whether texts must be brought to NFC before."""
-    content = json.loads(definition)
+    import orjson  # It writes a vocabulary of 150,000 in a tenth of the time; whoever has gigatoken has it.
+
+    content = orjson.loads(definition)
     normalizer = content.get("normalizer")
     if normalizer is not None and normalizer != {"type": "NFC"}:
         raise EngineError(f"its normalizer {normalizer.get('type')!r} is left to `tokenizers`; only NFC is known here")
     content["added_tokens"] = [token for token in content.get("added_tokens") or () if not token["special"]]
     content |= dict.fromkeys(("normalizer", "post_processor", "truncation", "padding"))
-    return json.dumps(content), normalizer is not None
+    return orjson.dumps(content), normalizer is not None
 
 
 def _is_normal(text: str) -> bool:
