@@ -1,7 +1,7 @@
-"""The mixture: how many tokens to draw from each stratum, or why what was asked for cannot be had.
+"""The mixture: how many tokens to draw from each stratum in each stage, or why what was asked for cannot be had.
 
-Shares are exact fractions up to the last step, so that a plan that asks for everything once gets everything once, to
-the token, and so that every machine plans the same.
+What can be had as it was asked for is planned in exact fractions; only where the recipe says ``infeasible: closest``
+and something binds is a linear program solved.
 """
 
 from __future__ import annotations
@@ -9,26 +9,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 
+from lc_data.mixing.refusal import Bounded, InfeasibleMixtureError, refuse_budget, refuse_caps, refuse_long_share
+from lc_data.mixing.solver import GRAIN, Problem, solve_closest
 from lc_data.mixing.strata import Strata, long_buckets
-from lc_data.recipe.mixture import MixtureSection
+from lc_data.mixing.wants import Scene, Want, split_by_bucket, split_by_length, wants_of
+from lc_data.recipe.lengths import LengthMix
+from lc_data.recipe.mixture import WHOLE_RUN, MixtureSection
 
+__all__ = ["InfeasibleMixtureError", "MixturePlan", "keep_rate", "plan_mixture", "plan_stages"]
 
-class InfeasibleMixtureError(ValueError):
-    """A mixture that the corpus cannot give; the message names what binds, with numbers, and what would mend it."""
+ONE_EPOCH, MAX_EPOCHS, MIN_LONG, MAX_LONG = "one_epoch", "max_epochs", "min_long_share", "max_long_share"
 
 
 @dataclass(frozen=True)
 class MixturePlan:
-    """What to draw: arrays [n_domains, n_buckets]."""
+    """What a stage draws: arrays [n_domains, n_buckets]."""
 
+    name: str
+    """Of the stage; ``all`` where the mixture has none."""
+    asked_share: np.ndarray
+    """float64: what the recipe asks for, of all tokens; sums to 1"""
     wanted_share: np.ndarray
-    """float64, of all tokens; sums to 1"""
+    """float64: what the plan aims at; the same unless the closest mixture is another one"""
     wanted_tokens: np.ndarray
     """int64; sums to the budget"""
+    bound: np.ndarray
+    """str: what kept a stratum from giving more or less. ``one_epoch``: without a budget, it is what ends the epoch;
+    ``max_epochs``: it gives all it may; ``min_long_share``, ``max_long_share``: the bound moved it. Else empty."""
 
     @property
     def budget_tokens(self) -> int:
@@ -36,44 +47,46 @@ class MixturePlan:
         return int(self.wanted_tokens.sum())
 
 
-@dataclass(frozen=True)
-class _Want:
-    """A share of the budget that is to come evenly from some buckets of one domain."""
+def plan_stages(
+    available: Strata, domains: Sequence[str], mixture: MixtureSection, edges_tokens: Sequence[int]
+) -> list[MixturePlan]:
+    """Decide how many tokens each stratum gives in each stage of a mixture.
 
-    row: int
-    buckets: np.ndarray
-    share: Fraction
-    available: int
-    name: str
+    ``available`` has one row per name in ``domains``. Inside a domain, and inside each length group that the mode makes
+    of it, all documents are drawn at the same rate, so that they stay an unbiased sample. Per-source mixing to a long
+    share q is, at a budget that uses each long document once, what Fu et al. (arXiv:2402.10171) do: keep every long
+    document and each shorter one with probability r = p(1-q) / (q(1-p)). max_epochs holds over all stages together.
+
+    Raises ValueError for names that do not fit the domains and for lengths that are no bucket edge;
+    :class:`InfeasibleMixtureError` where the corpus cannot give what is asked for and ``infeasible`` says error, or
+    cannot give the budget in any shares.
+    """
+    order = sorted(range(len(domains)), key=lambda row: domains[row])
+    back = np.argsort(order)
+    ordered = Strata(available.documents[order], available.tokens[order])
+    scene = Scene(ordered, [domains[row] for row in order], edges_tokens)
+    drawn, plans = np.zeros_like(ordered.tokens), []
+    for name, part in mixture.resolved_stages():
+        try:
+            plan = _plan(scene, name, part, drawn)
+        except InfeasibleMixtureError as error:
+            raise (error if name == WHOLE_RUN else InfeasibleMixtureError(f"stage {name}: {error}")) from None
+        drawn = drawn + plan.wanted_tokens
+        plans.append(plan)
+    return [
+        MixturePlan(
+            plan.name, plan.asked_share[back], plan.wanted_share[back], plan.wanted_tokens[back], plan.bound[back]
+        )
+        for plan in plans
+    ]
 
 
 def plan_mixture(
     available: Strata, domains: Sequence[str], mixture: MixtureSection, edges_tokens: Sequence[int]
 ) -> MixturePlan:
-    """Decide how many tokens each stratum gives.
-
-    ``available`` has one row per name in ``domains``. Inside a domain (and inside its long and its short documents,
-    when lengths are mixed per source) all documents are drawn at the same rate, so that they stay an unbiased sample.
-    Per-source mixing to a long share q is, at a budget that uses each long document once, what Fu et al.
-    (arXiv:2402.10171) do: keep every long document and each shorter one with probability r = p(1-q) / (q(1-p)).
-
-    Raises ValueError for weights that do not fit the domains and for a threshold that is no bucket edge;
-    :class:`InfeasibleMixtureError` when some documents would have to be seen more than max_epochs times.
-    """
-    wants = _wants(available, domains, mixture, edges_tokens)
-    cap = Fraction(str(mixture.max_epochs))
-    possible = min((cap * want.available / want.share for want in wants), default=Fraction(0))
-    budget = mixture.budget_tokens
-    if budget is None:
-        budget = floor(min(possible, min((want.available / want.share for want in wants), default=Fraction(0))))
-    if budget > possible or budget < 1:
-        raise InfeasibleMixtureError(_explain(wants, budget, mixture.max_epochs, floor(possible)))
-
-    shares = np.zeros(available.tokens.shape, object)
-    for want in wants:
-        for bucket in want.buckets:
-            shares[want.row, bucket] = want.share * int(available.tokens[want.row, bucket]) / want.available
-    return MixturePlan(shares.astype(np.float64), _apportion(shares, budget))
+    """Return the only stage of a mixture that has one; as :func:`plan_stages` otherwise."""
+    (plan,) = plan_stages(available, domains, mixture, edges_tokens)
+    return plan
 
 
 def keep_rate(long_share: float, wanted_long_share: float) -> float:
@@ -85,83 +98,132 @@ def keep_rate(long_share: float, wanted_long_share: float) -> float:
     return p * (1 - q) / (q * (1 - p))
 
 
-def _wants(
-    available: Strata, domains: Sequence[str], mixture: MixtureSection, edges_tokens: Sequence[int]
-) -> list[_Want]:
-    by_source = mixture.lengths.mode == "per_source"
-    long = long_buckets(edges_tokens, mixture.lengths.threshold_tokens) if by_source else None
-    if isinstance(mixture.lengths.long_share, dict):
-        _check_names(mixture.lengths.long_share, domains, "lengths.long_share")
-    wants = []
-    for row, (domain, share) in enumerate(zip(domains, _domain_shares(available, domains, mixture), strict=True)):
-        q = mixture.lengths.long_share_of(domain)
-        groups = [(np.ones(available.n_buckets, bool), Fraction(1), domain)]
-        if long is not None and q is not None:
-            edge, part = _length(mixture.lengths.threshold_tokens), Fraction(str(q))
-            groups = [(~long, 1 - part, f"{domain} < {edge}"), (long, part, f"{domain} >= {edge}")]
-        for mask, part, name in groups:
-            buckets = np.flatnonzero(mask)
-            tokens = int(available.tokens[row, buckets].sum())
-            if share:
-                wants.append(_Want(row, buckets, share * part, tokens, name))
-    return wants
+def _plan(scene: Scene, name: str, mixture: MixtureSection, drawn: np.ndarray) -> MixturePlan:
+    """Plan one stage: as asked if it can be had, else the closest, else refused."""
+    wants = wants_of(scene, mixture)
+    limits = [_bounded(scene, want, mixture, drawn) for want in wants]
+    asked = _cells(scene, wants, [want.share for want in wants])
+    possible = min((limit / want.share for want, limit, _, _ in limits), default=Fraction(0))
+    budget, ending = mixture.budget_tokens, mixture.budget_tokens is None
+    if budget is None:
+        budget = floor(min(possible, min((want.available / want.share for want in wants), default=Fraction(0))))
+    beyond = _long_share_beyond(scene, wants, mixture.lengths)
+    if 1 <= budget <= possible and beyond is None:
+        shares, reasons = (
+            asked.astype(np.float64),
+            [_what_ends(want, limit, budget, ending) for want, limit, _, _ in limits],
+        )
+        bound = _bound(scene, limits, reasons)
+        return MixturePlan(name, shares, shares, _apportion(asked * budget, budget), bound)
+    if mixture.infeasible == "closest" and wants:
+        return _closest(scene, name, mixture, wants, drawn)
+    if beyond is not None and 1 <= budget <= possible:
+        raise refuse_long_share(beyond, mixture.lengths)
+    raise refuse_caps(limits, budget, floor(possible))
 
 
-def _domain_shares(available: Strata, domains: Sequence[str], mixture: MixtureSection) -> list[Fraction]:
-    if mixture.weights is None:
-        tokens = [int(row.sum()) for row in available.tokens]
-        return [Fraction(count, max(sum(tokens), 1)) for count in tokens]
-    _check_names(mixture.weights, domains, "weights")
-    for domain, tokens in zip(domains, available.tokens, strict=True):
-        if domain not in mixture.weights and tokens.any():
-            raise ValueError(f"weights: no weight for domain {domain!r}: add it, with 0 to leave it out")
-    weights = [Fraction(str(mixture.weights.get(domain, 0))) for domain in domains]
-    return [weight / sum(weights) for weight in weights]
-
-
-def _check_names(named: dict[str, float], domains: Sequence[str], key: str) -> None:
-    for name in named:
-        if name not in domains:
-            raise ValueError(f"{key}: the corpus has no domain {name!r} for this purpose; it has {', '.join(domains)}")
-
-
-def _apportion(shares: np.ndarray, budget: int) -> np.ndarray:
-    """Whole tokens by largest remainder: they sum to the budget, and none is more than its exact share rounded up."""
-    exact = [share * budget for share in shares.ravel()]
-    tokens = [floor(value) for value in exact]
-    order = sorted(range(len(exact)), key=lambda i: (tokens[i] - exact[i], i))
-    for i in order[: budget - sum(tokens)]:
-        tokens[i] += 1
-    return np.array(tokens, np.int64).reshape(shares.shape)
-
-
-def _explain(wants: list[_Want], budget: int, max_epochs: float, possible: int) -> str:
-    epochs = f"cap {max_epochs:g} epoch{'s' * (max_epochs != 1)}"
-    cap = Fraction(str(max_epochs))
-    lines = []
-    for want in wants:
-        # A budget of 0 means that nothing at all can be had: what binds then is whatever has no tokens.
-        if want.share * budget > cap * want.available or not want.available:
-            needed = _count(floor(want.share * budget)) if budget else f"{float(want.share):.2%} of the budget"
-            allowed = _count(floor(cap * want.available))
-            lines.append(f"{want.name}: {_count(want.available)} tokens, needed {needed}: {epochs} allows {allowed}")
-    if not lines:
-        return "the mixture has no tokens to draw from: the corpus has none for this purpose"
-    fix = f"budget_tokens of at most {possible} is possible with these shares; " if possible else ""
-    return (
-        "the mixture cannot be met:\n  "
-        + "\n  ".join(lines)
-        + (f"\n{fix}or lower the share of what is named here, or raise max_epochs, or add documents")
+def _closest(scene: Scene, name: str, mixture: MixtureSection, wants: list[Want], drawn: np.ndarray) -> MixturePlan:
+    lengths, budget = mixture.lengths, mixture.budget_tokens or 0
+    asked = _cells(scene, wants, [want.share for want in wants]).astype(np.float64)
+    if lengths.bounded:
+        wants = split_by_length(wants, scene, lengths.threshold_tokens)
+    if drawn.any():
+        # Stages before have used buckets unevenly: what one of them lacks is no reason to leave the others.
+        wants = split_by_bucket(wants, scene)
+    limits = [_bounded(scene, want, mixture, drawn) for want in wants]
+    low, high = lengths.min_long_share, lengths.max_long_share
+    problem = Problem(
+        domain=tuple(want.row for want in wants),
+        share=tuple(want.share for want in wants),
+        limit=tuple(floor(limit) for _, limit, _, _ in limits),
+        long=_are_long(scene, wants, lengths),
+        budget=budget,
+        least_long=0 if low is None else ceil(Fraction(str(low)) * budget),
+        most_long=None if high is None else floor(Fraction(str(high)) * budget),
     )
+    if not problem.is_feasible:
+        raise refuse_budget(budget, limits, mixture)
+    given = solve_closest(problem)
+    tokens = np.zeros(scene.available.tokens.shape, np.int64)
+    for want, amount in zip(wants, given, strict=True):
+        if amount:
+            exact = np.array([Fraction(amount * int(own), want.available)
+                              for own in scene.available.tokens[want.row, want.buckets]], object)  # fmt: skip
+            tokens[want.row, want.buckets] += _apportion(exact, amount)
+    return MixturePlan(name, asked, tokens / budget, tokens, _bound(scene, limits, _what_bound(problem, given)))
 
 
-def _count(tokens: int) -> str:
-    """Tokens with four significant digits, exact below 100,000."""
-    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
-        if tokens >= max(size, 100_000):
-            return f"{tokens / size:.4g}{unit}"
-    return str(tokens)
+def _what_ends(want: Want, limit: Fraction, budget: int, ending: bool) -> str:
+    """Return what keeps a want that gets what it asked for from giving more."""
+    given = want.share * budget
+    if given > limit - 1:
+        return MAX_EPOCHS
+    return ONE_EPOCH if ending and given > want.available - 1 else ""
 
 
-def _length(tokens: int) -> str:
-    return f"{tokens // 1024}K" if tokens % 1024 == 0 else str(tokens)
+def _what_bound(problem: Problem, given: list[int]) -> list[str]:
+    """Return for each group what kept it from what it wanted, or from more."""
+    of_long = sum(tokens for tokens, long in zip(given, problem.long, strict=True) if long)
+    wanted_long = sum(share for share, long in zip(problem.share, problem.long, strict=True) if long) * problem.budget
+    side = MIN_LONG if of_long == problem.least_long and wanted_long < of_long else ""
+    side = MAX_LONG if of_long == problem.most_long and wanted_long > of_long else side
+    return [
+        MAX_EPOCHS if tokens >= limit else side * (abs(tokens - share * problem.budget) * GRAIN > problem.budget)
+        for tokens, limit, share in zip(given, problem.limit, problem.share, strict=True)
+    ]
+
+
+def _bounded(scene: Scene, want: Want, mixture: MixtureSection, drawn: np.ndarray) -> Bounded:
+    """Return how many tokens a want may still be given: all its buckets at one rate, none beyond its epochs."""
+    epochs = mixture.max_epochs_of(scene.domains[want.row])
+    there = scene.available.tokens[want.row, want.buckets].tolist()
+    used = drawn[want.row, want.buckets].tolist()
+    rates = [Fraction(str(epochs)) - Fraction(gone, own) for own, gone in zip(there, used, strict=True) if own]
+    return want, max(min(rates, default=Fraction(0)), Fraction(0)) * want.available, epochs, any(used)
+
+
+def _long_share_beyond(scene: Scene, wants: list[Want], lengths: LengthMix) -> Fraction | None:
+    """Return the long share of what is wanted, if it lies outside its bounds."""
+    if not lengths.bounded:
+        return None
+    halves = split_by_length(wants, scene, lengths.threshold_tokens)
+    long = _are_long(scene, halves, lengths)
+    share = sum((want.share for want, kind in zip(halves, long, strict=True) if kind), Fraction(0))
+    low, high = Fraction(str(lengths.min_long_share or 0)), Fraction(str(lengths.max_long_share or 1))
+    return None if low <= share <= high else share
+
+
+def _are_long(scene: Scene, wants: list[Want], lengths: LengthMix) -> tuple[bool, ...]:
+    if not lengths.bounded:
+        return (False,) * len(wants)
+    long = long_buckets(scene.edges_tokens, lengths.threshold_tokens)
+    return tuple(bool(long[want.buckets].all()) for want in wants)
+
+
+def _cells(scene: Scene, wants: list[Want], amounts: Sequence[Fraction]) -> np.ndarray:
+    """Spread what each want is given over its buckets by their tokens: exact fractions [n_domains, n_buckets]."""
+    cells = np.full(scene.available.tokens.shape, Fraction(0), object)
+    for want, amount in zip(wants, amounts, strict=True):
+        if not want.available:
+            cells[want.row, want.buckets[0]] += amount
+            continue
+        for bucket in want.buckets.tolist():
+            cells[want.row, bucket] += amount * Fraction(int(scene.available.tokens[want.row, bucket]), want.available)
+    return cells
+
+
+def _bound(scene: Scene, limits: Sequence[Bounded], reasons: Sequence[str]) -> np.ndarray:
+    bound = np.full(scene.available.tokens.shape, "", object)
+    for (want, _, _, _), reason in zip(limits, reasons, strict=True):
+        bound[want.row, want.buckets] = reason
+    return bound
+
+
+def _apportion(exact: np.ndarray, total: int) -> np.ndarray:
+    """Whole tokens by largest remainder: they sum to the total, and none is more than its exact value rounded up."""
+    values = exact.ravel().tolist()
+    tokens = [floor(value) for value in values]
+    order = sorted(range(len(values)), key=lambda i: (tokens[i] - values[i], i))
+    for i in order[: total - sum(tokens)]:
+        tokens[i] += 1
+    return np.array(tokens, np.int64).reshape(exact.shape)

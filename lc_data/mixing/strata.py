@@ -13,6 +13,9 @@ import numpy as np
 
 from lc_data.recipe.packing import PackSection
 
+CHUNK = 1 << 20
+"""Documents counted at a time."""
+
 
 @dataclass(frozen=True)
 class Strata:
@@ -37,26 +40,36 @@ def stratum_ids(domain: np.ndarray, bucket: np.ndarray, n_buckets: int) -> np.nd
     return domain.astype(np.int32) * np.int32(n_buckets) + bucket
 
 
-def measure_strata(stratum: np.ndarray, length: np.ndarray, n_domains: int, n_buckets: int) -> Strata:
-    """Count documents and tokens per stratum. Exact up to 2^53 tokens in a stratum."""
-    size, shape = n_domains * n_buckets, (n_domains, n_buckets)
-    documents = np.bincount(stratum, minlength=size)
-    tokens = np.bincount(stratum, weights=length, minlength=size)
-    if len(documents) > size:
-        raise ValueError(f"an index row has stratum {len(documents) - 1}: there are {n_domains} x {n_buckets}")
-    return Strata(documents.astype(np.int64).reshape(shape), tokens.astype(np.int64).reshape(shape))
+def measure_strata(
+    stratum: np.ndarray, length: np.ndarray, marks: np.ndarray, n_domains: int, n_buckets: int
+) -> Strata:
+    """Count documents and tokens of the marked documents (bool [n]) per stratum, exactly.
+
+    Chunk by chunk: sums of a chunk are exact in float64 (2^20 lengths below 2^32), and nothing is copied whole. 24
+    million documents take 0.15 to 0.4 s instead of 2.
+    """
+    size = n_domains * n_buckets
+    documents, tokens = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for begin in range(0, len(stratum), CHUNK):
+        chunk = slice(begin, begin + CHUNK)
+        mine = stratum[chunk][marks[chunk]]
+        if len(mine) and int(mine.max()) >= size:
+            raise ValueError(f"an index row has stratum {int(mine.max())}: there are {n_domains} x {n_buckets}")
+        documents += np.bincount(mine, minlength=size)
+        tokens += np.bincount(mine, weights=length[chunk][marks[chunk]], minlength=size).astype(np.int64)
+    return Strata(documents.reshape(n_domains, n_buckets), tokens.reshape(n_domains, n_buckets))
 
 
 def trainable_length(length: np.ndarray, packing: PackSection) -> np.ndarray:
     """Return how many tokens of each document can be trained on, uint32 [n]: its length, or less where it is over-long.
 
-    split keeps all of it, truncate keeps seq_len, drop keeps nothing. Cutting into powers of two keeps multiples of the
-    least of them.
+    split keeps all of it, truncate keeps seq_len, drop keeps nothing. Cut into powers of two it keeps whole least
+    pieces.
     """
+    least = packing.least_piece_tokens
     if packing.overlong != "split":
         kept = packing.seq_len if packing.overlong == "truncate" else 0
         length = np.where(length > packing.seq_len, kept, length).astype(length.dtype, copy=False)
-    least = packing.least_piece_tokens
     return length if least == 1 else length - length % length.dtype.type(least)
 
 

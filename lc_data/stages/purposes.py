@@ -46,8 +46,12 @@ def purposes_of(recipe: Recipe, corpus: TokenizedCorpus) -> list[Purpose]:
 
 
 def held_out_packing(packing: PackSection) -> PackSection:
-    """Return how the held-out documents of a purpose are packed: every row is a batch of its own, nothing is moved."""
-    update = {"overlong": "truncate", "method": "best_fit", "curriculum": "natural", "global_batch_packs": 1}
+    """Return how the held-out documents of a purpose are packed: every row is a batch of its own, nothing is moved.
+
+    Each is measured as it is alone, whatever the rows that are trained on let pass.
+    """
+    update: dict[str, object] = {"overlong": "truncate", "method": "best_fit", "curriculum": "natural"}
+    update |= {"global_batch_packs": 1, "mask": "document", "positions": "reset"}
     return packing.model_copy(update=update)
 
 

@@ -16,7 +16,7 @@ DOCUMENTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers
 @given(DOCUMENTS)
 def test_strata_count_what_a_loop_counts(rows: list[tuple[int, int, int]]) -> None:
     domain, bucket, length = (np.array([row[i] for row in rows], t) for i, t in enumerate(("u2", "u1", "u4")))
-    strata = measure_strata(stratum_ids(domain, bucket, 4), length, 3, 4)
+    strata = measure_strata(stratum_ids(domain, bucket, 4), length, np.ones(len(rows), bool), 3, 4)
     for d in range(3):
         for b in range(4):
             mine = [row[2] for row in rows if row[:2] == (d, b)]
@@ -25,7 +25,7 @@ def test_strata_count_what_a_loop_counts(rows: list[tuple[int, int, int]]) -> No
 
 def test_a_domain_code_beyond_the_table_is_an_error() -> None:
     with pytest.raises(ValueError, match="stratum 12: there are 3 x 4"):
-        measure_strata(np.array([0, 12]), np.array([5, 5]), 3, 4)
+        measure_strata(np.array([0, 12]), np.array([5, 5]), np.ones(2, bool), 3, 4)
 
 
 def test_a_threshold_inside_a_bucket_is_refused_with_the_edges() -> None:

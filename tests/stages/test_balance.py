@@ -68,7 +68,7 @@ def test_one_natural_epoch_keeps_all_but_the_held_out(tmp_path: Path) -> None:
         "purpose": "pretrain", "domain": "web", "bucket": 1, "documents": 20, "tokens": sum(range(100, 300, 10)),
         "held_out_documents": 2, "held_out_tokens": 210, "available_tokens": 3690, "wanted_tokens": 3690,
         "wanted_share": 3690 / sum(row["available_tokens"] for row in rows.values() if row["purpose"] == "pretrain"),
-        "planned_tokens": 3690, "rate": 1.0,
+        "planned_tokens": 3690, "rate": 1.0, "stage": 0, "bound": "one_epoch",
     }  # fmt: skip
     # Documents are numbered by domain, then bucket: 40 short books come first, the short web pages after chat.
     assert held[:4] == [0, 1, 2, 3]
