@@ -17,10 +17,12 @@ def pack_concat(pieces: Pieces, seq_len: int, carried: int, key: int) -> Rows:
     """Lay pieces end to end and cut them into rows of seq_len; the last row is unfinished unless it is full.
 
     The first ``carried`` pieces are rows of the block before, whole ones first, and stay in their order; the others
-    are whole documents, shuffled by ``key``. Parts of a document are counted from its beginning.
+    are put together to documents, and these shuffled by ``key``. Parts of a document are counted from its beginning; in
+    one that two mixture stages share, the second stage leaves a gap of one in the count.
     """
-    new = carried + np.argsort(random_words(key, len(pieces) - carried), kind="stable")
-    pieces = pieces.select(np.concatenate((np.arange(carried), new)))
+    documents = _join(pieces.select(np.arange(carried, len(pieces))), seq_len)
+    shuffled = np.argsort(random_words(key, len(documents)), kind="stable")
+    pieces = Pieces.concatenate([pieces.select(np.arange(carried)), documents.select(shuffled)])
     length = pieces.length.astype(np.int64)
     end = np.cumsum(length)
     begin = end - length
@@ -42,3 +44,16 @@ def pack_concat(pieces: Pieces, seq_len: int, carried: int, key: int) -> Rows:
     unfinished = np.zeros(rows, bool)
     unfinished[tokens // seq_len :] = True
     return Rows.of(cut, row, rows, unfinished)
+
+
+def _join(pieces: Pieces, seq_len: int) -> Pieces:
+    """Put neighbouring pieces that follow each other in a document together."""
+    ends = pieces.start + pieces.length
+    follows = np.zeros(len(pieces), bool)
+    follows[1:] = (pieces.document[1:] == pieces.document[:-1]) & (pieces.start[1:] == ends[:-1])
+    first = np.flatnonzero(~follows)
+    length = np.add.reduceat(pieces.length, first) if len(first) else pieces.length
+    joined = pieces.select(first)
+    # What lies before a piece has been cut at row ends into at most so many parts.
+    part = np.where(joined.start > 0, joined.start // seq_len + 2, 0)
+    return Pieces(joined.document, joined.start, length.astype(np.int32), part.astype(np.int32), joined.draw)

@@ -14,13 +14,27 @@ from itertools import pairwise
 
 import numpy as np
 
-from lc_data.packing.layout import RowLayout
+from lc_data.packing.layout import PADDING, RowLayout
 
 IGNORED = -100
 """The label that a loss skips (the convention of torch and Hugging Face)."""
 
 _FEW_SEGMENTS = 32
 """Up to so many, counting each by itself is faster than one subtraction over the row, which costs the same for any."""
+
+
+@dataclass(frozen=True)
+class RowPieces:
+    """Where the documents lie in a row whose attention does not keep them apart; padding, if any, is the last piece."""
+
+    cu_seqlens: np.ndarray
+    """int32 [n_pieces + 1]; from 0 to seq_len"""
+    document_ids: np.ndarray
+    """int64 [n_pieces]; -1 for padding"""
+    part_ids: np.ndarray
+    """int64 [n_pieces]; -1 for padding"""
+    domain_ids: np.ndarray
+    """int64 [n_pieces]; -1 for padding"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,7 @@ class Pack:
     labels: np.ndarray
     """int64 [seq_len]; -100 at the first token of each segment, at padding and at tokens that are no target"""
     position_ids: np.ndarray
-    """int64 [seq_len]; restarts at 0 in each segment"""
+    """int64 [seq_len]; restarts at 0 in each segment, or in each piece, or at padding alone, as the plan says"""
     cu_seqlens: np.ndarray
     """int32 [n_segments + 1]; from 0 to seq_len"""
     max_seqlen: int
@@ -49,6 +63,8 @@ class Pack:
     """int64 [n_segments]; -1 for padding"""
     pack_index: int
     """place in the plan"""
+    pieces: RowPieces | None = None
+    """for a plan without masks"""
 
 
 def fill_pack(
@@ -77,15 +93,34 @@ def fill_pack(
     labels[cu_seqlens[:-1]] = IGNORED
     labels[used:] = IGNORED
 
-    _count_positions(cu_seqlens, position_ids)
+    pieces = None if row.piece_ids is None else _pieces(row, row.piece_ids)
+    if row.positions == "continuous":
+        _count_positions(np.array([0, used, row.seq_len]), position_ids)
+    else:
+        _count_positions(cu_seqlens if pieces is None else pieces.cu_seqlens, position_ids)
     document_ids, part_ids, domain_ids = row.ids.copy()
     return Pack(
-        input_ids, labels, position_ids, cu_seqlens, row.max_seqlen, document_ids, part_ids, domain_ids, row.pack_index
+        input_ids,
+        labels,
+        position_ids,
+        cu_seqlens,
+        row.max_seqlen,
+        document_ids,
+        part_ids,
+        domain_ids,
+        row.pack_index,
+        pieces,
     )
 
 
+def _pieces(row: RowLayout, ids: np.ndarray) -> RowPieces:
+    padding = [row.seq_len - row.used] if row.used < row.seq_len else []
+    borders = np.cumsum([0, *row.length, *padding]).astype(np.int32)
+    return RowPieces(borders, *np.hstack((ids, np.full((3, len(padding)), PADDING, np.int64))))
+
+
 def _count_positions(cu_seqlens: np.ndarray, position_ids: np.ndarray) -> None:
-    """Count from 0 in each segment."""
+    """Count from 0 between each two borders."""
     ascending = _ascending(len(position_ids))
     if len(cu_seqlens) - 1 > _FEW_SEGMENTS:
         np.subtract(ascending, np.repeat(cu_seqlens[:-1], np.diff(cu_seqlens)), out=position_ids)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lc_data.packing.plan import PlanBlock
+from lc_data.recipe.packing import Mask, Positions
 
 PADDING = -1
 """document, part and domain id of the padding segment."""
@@ -41,18 +42,31 @@ class RowLayout:
     """length of the longest segment, padding included, as varlen attention needs it"""
     ids: np.ndarray
     """int64 [3, n_segments]: document, part and domain of each segment; -1 for padding"""
+    positions: Positions = "reset"
+    piece_ids: np.ndarray | None = None
+    """int64 [3, n_pieces]: the same of each piece, where the row has no mask; None where segments are pieces"""
 
 
 class BlockLayout:
     """The rows of one plan block."""
 
-    def __init__(self, block: PlanBlock, domain: np.ndarray, seq_len: int) -> None:
+    def __init__(
+        self,
+        block: PlanBlock,
+        domain: np.ndarray,
+        seq_len: int,
+        mask: Mask = "document",
+        positions: Positions = "reset",
+    ) -> None:
         """Lay out a block; ``domain`` is the domain code of each piece's document.
+
+        ``mask`` and ``positions`` are the plan's. They say which borders the rows tell of and where positions restart;
+        what attends to what stands in the block's spans.
 
         Raises ValueError for pieces that do not fit rows of seq_len, for an empty piece, and when the pieces of a span
         are not neighbours: such a plan was not made for this seq_len, or not by this package.
         """
-        self.seq_len, self._block = seq_len, block
+        self.seq_len, self._block, self._positions = seq_len, block, positions
         self._first_pack = block.first_pack if block.pieces else 0
         pack = block.pack - self._first_pack
         length = block.length.astype(np.int64)
@@ -70,6 +84,8 @@ class BlockLayout:
                 "plan and seq_len differ"
             )
         opening = np.flatnonzero(np.diff(block.span, prepend=-1) | np.diff(pack, prepend=-1))
+        ids = (block.document, block.part, domain)
+        self._piece_ids = np.array(ids, np.int64).reshape(3, -1) if mask == "none" else None
         self._pieces: list[int] = pieces.tolist()
         self._used: list[int] = used.tolist()
         self._lay_segments(opening, pack[opening], begin[opening], used, domain)
@@ -90,6 +106,8 @@ class BlockLayout:
             cu_seqlens=self._borders[begin + at : end + at + 1],
             max_seqlen=self._longest[at],
             ids=self._ids[:, begin:end],
+            positions=self._positions,
+            piece_ids=None if self._piece_ids is None else self._piece_ids[:, pieces],
         )
 
     def _lay_segments(

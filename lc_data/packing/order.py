@@ -76,7 +76,8 @@ def _diffuse(off: np.ndarray, ends: np.ndarray, ahead: np.ndarray) -> np.ndarray
             for at in range(heads[queue], min(heads[queue] + _LOOK_AHEAD, ends[queue])):
                 error = _LEAD * lead * lead
                 for kind in range(kinds):
-                    square = (sums[kind] + off[rest[at], kind]) ** 2
+                    value = sums[kind] + off[rest[at], kind]
+                    square = value * value
                     error += square + _QUARTIC * square * square
                 if error < least:
                     best, least, chosen_queue = at, error, queue

@@ -8,7 +8,7 @@ names the run. This module imports neither numba nor torch: the stream reads pla
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +81,10 @@ class PlanBlock:
         """Return some of the pieces, by slice, mask or row numbers: views where a slice is given."""
         return PlanBlock(*(getattr(self, name)[rows] for name in _DTYPES))
 
+    def without_masks(self) -> PlanBlock:
+        """Return the block with one attention span to each pack: all its pieces attend to one another."""
+        return replace(self, span=np.zeros_like(self.span))
+
     def rows_of(self, pack: int) -> slice:
         """Return the rows of one pack; raises IndexError when the pack is in another block."""
         first, last = np.searchsorted(self.pack, [pack, pack + 1])
@@ -89,18 +93,19 @@ class PlanBlock:
         return slice(int(first), int(last))
 
 
-def plan_hash(blocks: Iterable[PlanBlock], seq_len: int) -> str:
+def plan_hash(blocks: Iterable[PlanBlock], seq_len: int, positions: str = "reset") -> str:
     """Return the hash of a plan's contents: 32 hex digits of xxh3-128.
 
-    It covers seq_len and every value of every block in order, and neither file bytes nor Arrow versions nor how the
-    rows were cut into blocks, so that two writers of the same plan agree.
+    It covers seq_len, how positions are counted and every value of every block in order, and neither file bytes nor
+    Arrow versions nor how the rows were cut into blocks, so that two writers of the same plan agree.
     """
     digests = {name: xxhash.xxh3_128() for name in _DTYPES}
     for block in blocks:
         for name, dtype in _DTYPES.items():
             values = np.ascontiguousarray(getattr(block, name), dtype.newbyteorder("<"))
             digests[name].update(values.data if len(values) else b"")
-    whole = xxhash.xxh3_128(f"lc_data plan 1 seq_len={seq_len}".encode())
+    counted = "" if positions == "reset" else f" positions={positions}"
+    whole = xxhash.xxh3_128(f"lc_data plan 1 seq_len={seq_len}{counted}".encode())
     for name, digest in digests.items():
         whole.update(name.encode() + digest.digest())
     return whole.hexdigest()

@@ -22,20 +22,29 @@ def best_fit(lengths: list[int], capacity: int) -> tuple[list[int], list[int]]:
     return pack, free
 
 
-def diffuse(queues: list[list[int]], tokens: list[list[float]]) -> list[int]:
-    """Error diffusion: always the queue head that brings the running sums nearest to the mean."""
-    packs, kinds = len(tokens), len(tokens[0]) if tokens else 0
-    mean = [sum(row[k] for row in tokens) / packs for k in range(kinds)] if packs else []
-    queues = [list(queue) for queue in queues]
-    ahead = [0.0] * kinds
-    order = []
+def diffuse(queues: list[list[int]], off: list[list[float]], ahead: list[float]) -> list[int]:
+    """Error diffusion: of the next six of every queue the one that keeps the running sums nearest to zero.
+
+    A queue that is ahead of its even pace is held back; the queue's head takes the place of what was picked out.
+    """
+    packs, queues, sums = len(off), [list(queue) for queue in queues], list(ahead)
+    sizes, order = [len(queue) for queue in queues], []
     while any(queues):
-        waiting = [queue for queue in queues if queue]
-        best = min(
-            waiting, key=lambda queue: sum((ahead[k] + tokens[queue[0]][k] - mean[k]) ** 2 for k in range(kinds))
-        )
-        pack = best.pop(0)
-        ahead = [ahead[k] + (tokens[pack][k] - mean[k]) for k in range(kinds)]
+        choices = []
+        for number, queue in enumerate(queues):
+            taken = sizes[number] - len(queue)
+            lead = max(0.0, taken + 1 - sizes[number] * (len(order) + 1.0) / packs)
+            for at, pack in enumerate(queue[:6]):
+                error = 0.02 * lead * lead
+                for total, value in zip(sums, off[pack], strict=True):
+                    square = (total + value) * (total + value)
+                    error += square + 1.0 * square * square
+                choices.append((error, number, at))
+        _, number, at = min(choices, key=lambda choice: choice[0])
+        queue = queues[number]
+        queue[0], queue[at] = queue[at], queue[0]
+        pack = queue.pop(0)
+        sums = [total + value for total, value in zip(sums, off[pack], strict=True)]
         order.append(pack)
     return order
 
