@@ -6,13 +6,15 @@ Each step knows by itself whether it is up to date, so a second journey does not
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from lc_data.corpus import storage
 from lc_data.corpus.run import STAGES, STEPS, RunFolder
 from lc_data.engine.stage import StageReport
 from lc_data.progress import format_seconds
+from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def travel(recipe: Recipe, run: RunFolder, to: str) -> Iterator[Step]:
     from lc_data.stages.chain import run_chain
 
     last = STEPS.index(to)
+    _check_model(recipe, STEPS[: last + 1])
     worked = False
     for report in run_chain(recipe, run, STEPS[min(last, len(STAGES) - 1)]):
         worked |= report.ran
@@ -62,6 +65,20 @@ def travel(recipe: Recipe, run: RunFolder, to: str) -> Iterator[Step]:
             continue
         worked |= step.ran
         yield step
+
+
+def _check_model(recipe: Recipe, steps: Sequence[str]) -> None:
+    """Raise :class:`RecipeError` when a checkpoint to train from is not there: before the work that leads to it."""
+    wanted = {
+        "pretrain": ("pretrain.model.path", recipe.pretrain.model.path if recipe.pretrain else None),
+        "sft": ("sft.init_from", recipe.sft.init_from if recipe.sft else None),
+    }
+    for step, (key, path) in wanted.items():
+        if step in steps and path is not None and not storage.exists(storage.join(path, "config.json")):
+            raise RecipeError(
+                f"{key} is {path!r}, where there is no config.json: give the folder of a checkpoint in Hugging Face "
+                "format, or stop before training with --to pack"
+            )
 
 
 def _stage_step(report: StageReport) -> Step:
@@ -97,7 +114,6 @@ def _evaluate(recipe: Recipe, run: RunFolder) -> Step:
 
 
 def _report(run: RunFolder, worked: bool) -> Step:
-    from lc_data.corpus import storage
     from lc_data.reports import write_report
 
     place = run.stage("report").file("index.html")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,10 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
         raise RecipeError(f"{where} holds {type(content).__name__}, not a mapping of sections")
     for override in overrides:
         _apply(content, override)
+    variables = _variables(content)
+    _check_values(content, variables)
     try:
-        return Recipe.model_validate(_substitute(content, content.get("variables") or {}))
+        return Recipe.model_validate(_substitute(content, variables))
     except ValidationError as error:
         raise explain(error, Recipe) from None
 
@@ -101,6 +103,46 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise RecipeError(f"the override {override!r}: {'.'.join(parents)} holds a single value, not a section")
 
 
+def _variables(content: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's variables, of which numbers become text: ``-o variables.seq_len=65536`` is YAML for a number."""
+    given = content.get("variables") or {}
+    if not isinstance(given, dict):
+        raise RecipeError(f"variables: holds {type(given).__name__}, not a table of name: value")
+    is_number = {name: isinstance(value, int | float) and not isinstance(value, bool) for name, value in given.items()}
+    variables = {name: str(value) if is_number[name] else value for name, value in given.items()}
+    if given:
+        content["variables"] = variables
+    return variables
+
+
+def _check_values(content: dict[str, Any], variables: dict[str, Any]) -> None:
+    """Name every variable that is used and has no value, with what it is used for, in one error."""
+    uses: dict[str, list[str]] = {}
+    for where, text in _texts(content):
+        for match in _VARIABLE.finditer(text):
+            if match[1] in variables and variables[match[1]] is None:
+                uses.setdefault(match[1], []).append(f"{where}: {text}")
+    if not uses:
+        return
+    lines = []
+    for name, places in uses.items():
+        lines.append(f"  the variable {name!r} has no value; give it with -o variables.{name}=VALUE. It is used in")
+        lines += [f"    {place}" for place in places]
+    about = content.get("description")
+    raise RecipeError("\n".join(["the recipe needs values:", *lines, *([str(about).strip()] if about else [])]))
+
+
+def _texts(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every string of a recipe with its place; the description and the variables themselves hold none to fill in."""
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if where or key not in ("variables", "description"):
+                yield from _texts(item, f"{where}.{key}" if where else str(key))
+
+
 def _substitute(value: Any, variables: dict[str, Any], where: str = "") -> Any:
     """The recipe with ``${name}`` replaced in every string by the variable of that name."""
     if isinstance(value, dict):
@@ -116,8 +158,6 @@ def _substitute(value: Any, variables: dict[str, Any], where: str = "") -> Any:
 def _value_of(name: str, variables: dict[str, Any], where: str) -> str:
     if name not in variables:
         raise RecipeError(f"{where}: there is no variable {name!r}{nearest(name, variables)}")
-    if variables[name] is None:
-        raise RecipeError(f"{where}: the variable {name!r} has no value; give it with -o variables.{name}=VALUE")
     return str(variables[name])
 
 

@@ -90,11 +90,42 @@ def test_variables_are_substituted_and_missing_ones_are_named():
     recipe = parse_recipe(text, ["variables.corpus=/data"])
     assert recipe.sources[0].paths == ("/data/web.jsonl",)
     with pytest.raises(
-        RecipeError, match=r"sources\.0\.paths\.0: the variable 'corpus' has no value.*-o variables.corpus=VALUE"
+        RecipeError,
+        match=r"(?s)'corpus' has no value.*-o variables.corpus=VALUE.*sources\.0\.paths\.0: \$\{corpus\}/web",
     ):
         parse_recipe(text)
     with pytest.raises(RecipeError, match="no variable 'corpus'; did you mean 'korpus'"):
         parse_recipe(text.replace("{corpus: null}", "{korpus: x}"))
+
+
+def test_all_missing_variables_come_in_one_error_with_what_they_are_for():
+    text = MINIMAL.replace("[web.jsonl]", '["${data}/web"]').replace("[books.parquet]", '["${data}/books"]')
+    text = text.replace("{train: {vocab_size: 1024}}", '{path: "${tokenizer}"}')
+    text += (
+        "description: Needs two things, ${data} and another.\nvariables: {data: null, tokenizer: null, spare: null}\n"
+    )
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text)
+    said = str(caught.value)
+    for part in (
+        "-o variables.data=VALUE",
+        "${data}/web",
+        "${data}/books",
+        "-o variables.tokenizer=VALUE",
+        "Needs two",
+    ):
+        assert part in said
+    assert "spare" not in said
+
+
+def test_a_number_may_be_the_value_of_a_variable():
+    text = MINIMAL + 'variables: {length: 4096}\npack: {seq_len: "${length}"}\n'
+    assert parse_recipe(text).pack.seq_len == 4096
+    recipe = parse_recipe(text, ["variables.length=65536"])
+    assert recipe.pack.seq_len == 65536
+    assert parse_recipe(dump_recipe(recipe)) == recipe
+    with pytest.raises(RecipeError, match="not a table"):
+        parse_recipe(MINIMAL + "variables: [1]\n")
 
 
 def test_every_shipped_recipe_is_valid():
@@ -104,7 +135,8 @@ def test_every_shipped_recipe_is_valid():
     for name in names:
         text = find_recipe(name).read_text(encoding="utf-8")
         variables = yaml.safe_load(text).get("variables", {})
-        assert parse_recipe(text, [f"variables.{variable}=given" for variable in variables]).sources
+        needed = [variable for variable, value in variables.items() if value is None]
+        assert parse_recipe(text, [f"variables.{variable}=given" for variable in needed]).sources
 
 
 def test_an_unknown_recipe_name_suggests_the_nearest():
