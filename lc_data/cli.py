@@ -200,17 +200,19 @@ def export(
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="What to measure: filter, sketch, dedupe, language, chain, pack, stream.")
+        str,
+        typer.Argument(help="What to measure: filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream."),
     ] = "stream",
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="For chain: JSON Lines files in place of this environment.")
+        list[str] | None, typer.Option("--data", help="For tokenize and chain: JSON Lines files, or folders of them.")
     ] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="For tokenize and chain: a tokenizer.json.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure this machine side by side with a reference, in one run, as ratios."""
     from lc_data.bench import run_bench
 
-    result = run_bench(name, data or ())
+    result = run_bench(name, data or (), tokenizer)
     _tell(result.as_json(), result.as_text(), as_json)
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ def _measure(
     for turn in range(min(sizes.turns, len(texts))):
         portion = shuffled[turn :: sizes.turns]
         part = list(head(portion, sizes.peer_bytes // sizes.turns))
-        seconds, _ = _timed(lambda portion=portion: encode_as_stage(ours, portion))
-        peer_seconds, expected = _timed(lambda part=part: theirs.encode_batch_fast(part, add_special_tokens=False))
+        seconds, _ = _timed(partial(encode_as_stage, ours, portion))
+        peer_seconds, expected = _timed(partial(theirs.encode_batch_fast, part, add_special_tokens=False))
         for text, tokens, encoding in zip(part, ours.encode(part), expected, strict=True):
             if not np.array_equal(tokens, encoding.ids):
                 raise Failure(f"ours and `tokenizers` give different ids for the text {text[:60]!r} of {kind.name!r}")
