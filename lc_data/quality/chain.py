@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lc_data.quality.classifier import Classifier, Scorer, open_classifier
 from lc_data.quality.columns import replace_values
 from lc_data.quality.compression import Coherence
 from lc_data.quality.counts import Bounds, FineWeb
@@ -22,6 +23,7 @@ from lc_data.quality.judgement import Judgement, Rule
 from lc_data.quality.language import Language, open_identifier
 from lc_data.quality.length import Length
 from lc_data.quality.windows import Windowed
+from lc_data.recipe.classification import ClassifierRule
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.filtering import (
     BoundsRule,
@@ -68,12 +70,20 @@ class FilterResult:
 class FilterChain:
     """The rules of a recipe, opened once and then applied to any number of batches."""
 
-    def __init__(self, section: FilterSection, dialogue_domains: Sequence[str] = ()) -> None:
-        """Raises :class:`RecipeError` when a model, a block or an argument that a rule names cannot be had."""
+    def __init__(
+        self,
+        section: FilterSection,
+        dialogue_domains: Sequence[str] = (),
+        models: Mapping[str, Scorer] | None = None,
+    ) -> None:
+        """``models`` are the classifiers that were trained, by the names of their rules.
+
+        Raises :class:`RecipeError` when a model, a block or an argument that a rule names cannot be had.
+        """
         rules = resolve_rules(section)
         for rule in rules:
             _check_dialogues_stay_whole(rule, dialogue_domains)
-        self._rules = [(rule, open_rule(rule)) for rule in rules]
+        self._rules = [(rule, open_rule(rule, models or {})) for rule in rules]
         self._dialogue_domains = pa.array(dialogue_domains, pa.string())
 
     def apply(self, documents: pa.RecordBatch) -> FilterResult:
@@ -119,8 +129,10 @@ def in_domains(documents: pa.RecordBatch, domains: Sequence[str] | None, dialogu
     return pc.is_in(column, value_set=pa.array(domains, pa.string()))
 
 
-def open_rule(rule: FilterRule) -> Rule:
+def open_rule(rule: FilterRule, models: Mapping[str, Scorer]) -> Rule:
     """A rule of a recipe, ready to judge, over windows where it says so."""
+    if isinstance(rule, ClassifierRule):
+        return Classifier(rule, open_classifier(rule.model) if rule.model else models[rule.name or rule.rule])
     if isinstance(rule, WindowedRule) and rule.windows is not None:
         return Windowed(rule.name or rule.rule, _open(rule), rule.windows)
     return _open(rule)

@@ -1,10 +1,10 @@
-"""Training of a small classifier: fastText's supervised model (Joulin et al. 2016, arXiv 1607.01759), written as its file.
+"""Training of a small classifier: fastText's supervised model (Joulin et al. 2016, arXiv 1607.01759), in its format.
 
 Why not fastText's own training: the wheel that works with numpy 2 fills a tenth of its input matrix for each thread, so
 that one thread learns from uninitialised memory and gives NaN, and several threads race. Here one thread goes through
 the examples in a fixed order with numbers of its own mixing: the same examples give the same file. Features are the
-words of a vocabulary and hashed runs of words, their embeddings are averaged, a softmax decides; the file is fastText's,
-and fastText scores with it.
+words of a vocabulary and hashed runs of words, their embeddings are averaged, a softmax decides. fastText loads the
+file and scores with it.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _join_bytes(pieces: list[bytes]) -> tuple[Bytes, Counts]:
 
 @kernel
 def _hash_word(text: Bytes) -> tuple[np.uint64, np.uint64]:
-    """fastText's hash of a word, sign extended to 64 bits as it extends it, and one of 64 bits that is never 0."""
+    """The hash of a word, as fastText has it and extends it to 64 bits, and one of 64 bits that is never 0."""
     short, long = _SEED_32, _SEED_64
     for byte in text:
         value = np.uint64(byte)

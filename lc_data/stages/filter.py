@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -30,6 +30,15 @@ from lc_data.recipe.errors import RecipeError, nearest
 from lc_data.recipe.filtering import CoherenceRule, DatatroveRule, FilterSection, LanguageRule
 from lc_data.recipe.recipe import Recipe
 from lc_data.recipe.rule_sets import resolve_rules
+from lc_data.stages.classifier import (
+    ModelFile,
+    check_classifiers,
+    classifier_judges,
+    open_models,
+    train_classifiers,
+    trained_rules,
+    without_trained,
+)
 from lc_data.stages.contamination import (
     Decontamination,
     IndexFiles,
@@ -49,6 +58,7 @@ class FilterShard:
     section: FilterSection
     dialogue_domains: tuple[str, ...]
     evaluations: IndexFiles | None = None
+    models: Mapping[str, ModelFile] = field(default_factory=dict)
 
 
 def filter_shard(task: Task, folder: StageFolder) -> TaskRecord:
@@ -58,7 +68,7 @@ def filter_shard(task: Task, folder: StageFolder) -> TaskRecord:
     """
     payload: FilterShard = task.payload
     band = payload.section.gzip_band
-    chain = FilterChain(payload.section, payload.dialogue_domains)
+    chain = FilterChain(payload.section, payload.dialogue_domains, open_models(payload.models))
     ledger, dropped, noted = Ledger(), [], Noted()
     ratios = BandRatios(band, payload.dialogue_domains) if band is not None else None
     evaluations = Decontamination(payload.evaluations, folder, task.key) if payload.evaluations else None
@@ -140,7 +150,8 @@ def _enter(ledger: Ledger, batch: pa.RecordBatch, result: FilterResult) -> list[
 def check_rules(recipe: Recipe) -> None:
     """Open every rule once, so that what a rule lacks is said before any work. Raises :class:`RecipeError`."""
     _check_domains(recipe)
-    FilterChain(recipe.filter, recipe.domains("sft"))
+    FilterChain(without_trained(recipe.filter), recipe.domains("sft"))
+    check_classifiers(recipe.filter)
     if recipe.filter.decontaminate is not None:
         check_evaluations(recipe.filter.decontaminate)
 
@@ -153,6 +164,9 @@ def _check_domains(recipe: Recipe) -> None:
     band = recipe.filter.gzip_band
     named = {f"sets.{name}": domains for name, domains in recipe.filter.sets.items()}
     named["gzip_band.domains"] = (band.domains if band is not None else None) or ()
+    for name, (_, training) in trained_rules(recipe.filter).items():
+        named[f"rules.{name}.train.positive.domains"] = training.positive.domains
+        named[f"rules.{name}.train.negative.domains"] = training.negative.domains
     for key, domains in named.items():
         for domain in domains:
             if domain not in known:
@@ -173,6 +187,7 @@ def _config(recipe: Recipe) -> dict[str, Any]:
         elif isinstance(rule, LanguageRule):
             open_identifier(rule.model)
             judges[str(rule.model)] = file_checksum(str(rule.model))
+    judges |= classifier_judges(recipe.filter)
     if recipe.filter.decontaminate is not None:
         judges |= evaluation_checksums(recipe.filter.decontaminate)
     section = recipe.filter.model_dump(mode="json")
@@ -185,10 +200,13 @@ def _work(context: StageContext) -> Outcome:
     dialogue_domains = tuple(context.recipe.domains("sft"))
     decontaminate = context.recipe.filter.decontaminate
     evaluations, indexed = index_evaluations(context, decontaminate) if decontaminate is not None else (None, None)
+    trained = train_classifiers(context)
     tasks = [
         Task(
             f"{number:05d}",
-            FilterShard(upstream.file(entry.file), context.recipe.filter, dialogue_domains, evaluations),
+            FilterShard(
+                upstream.file(entry.file), context.recipe.filter, dialogue_domains, evaluations, trained.models
+            ),
             entry.text_bytes,
         )
         for number, entry in enumerate(context.upstream("ingest").shards)
@@ -197,9 +215,11 @@ def _work(context: StageContext) -> Outcome:
     facts = {"noted": noted} if (noted := sum_noted(records)) else {}
     if indexed is not None:
         facts["decontaminate"] = indexed | {"documents": sum_documents(records)}
-    if context.recipe.filter.gzip_band is None:
-        return Outcome.of(records, **facts)
-    return drop_band(context, context.recipe.filter.gzip_band, tasks, records, facts)
+    if trained.facts:
+        facts["classifiers"] = trained.facts
+    band = context.recipe.filter.gzip_band
+    outcome = Outcome.of(records, **facts) if band is None else drop_band(context, band, tasks, records, facts)
+    return replace(outcome, extra=[*(entry for record in trained.records for entry in record.extra), *outcome.extra])
 
 
-STAGE = Stage(name="filter", version=2, upstream=("ingest",), config=_config, work=_work, check=check_rules)
+STAGE = Stage(name="filter", version=3, upstream=("ingest",), config=_config, work=_work, check=check_rules)
