@@ -169,8 +169,8 @@ def _order_large(groups: Groups, weigh: Weigh, all_pairs_up_to: int) -> npt.NDAr
 
 
 @kernel
-def _is_settled(settled: Bytes, document: int) -> bool:
-    return len(settled) > 0 and (settled[document >> 3] >> np.uint8(document & 7)) & 1 != 0
+def _is_settled(settled: Bytes, document: np.int64) -> bool:
+    return len(settled) > 0 and bool((settled[document >> 3] >> np.uint8(document & 7)) & 1)
 
 
 @kernel

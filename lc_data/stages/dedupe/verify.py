@@ -21,7 +21,7 @@ from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import Containment, DedupeSection
 from lc_data.stages.dedupe.join import read_pairs
 from lc_data.stages.dedupe.sketch import Sketches
-from lc_data.text.buffers import each_text
+from lc_data.text.buffers import text_buffers
 
 VERIFIED_SCHEMA = pa.schema([
     ("document", pa.int64()), ("keeper", pa.int64()), ("similarity", pa.float64()), ("reason", pa.string()),
@@ -45,7 +45,7 @@ class VerifyPairs:
 
 
 class _Texts:
-    """The documents of a batch of pairs: their texts, and their sets of shingles."""
+    """The documents of a batch of pairs: their texts, and their sets of shingles until those have been compared."""
 
     def __init__(self, span_words: int) -> None:
         self.texts: dict[int, npt.NDArray[np.uint8]] = {}
@@ -68,8 +68,11 @@ def verify_near(task: Task, folder: StageFolder) -> TaskRecord:
         raise ValueError("near-duplicates are not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
     read = _read(np.unique(pairs), payload, near.ngram_words)
+    similarities = measure_pairs(pairs, read.shingles)
+    # All are measured before any is followed through the texts: shingles and indexes of books are never held together.
+    read.shingles.clear()
     rows: list[tuple[Any, ...]] = []
-    for (left, right), similarity in zip(pairs.tolist(), measure_pairs(pairs, read.shingles).tolist(), strict=True):
+    for (left, right), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
         if similarity >= near.threshold:
             spans = read.spans(left, right)
             measure = {"jaccard": round(similarity, 6)}
@@ -87,10 +90,14 @@ def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
         raise ValueError("containment is not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
     read = _read(np.unique(pairs), payload, containment.ngram_words)
+    measured_pairs = [
+        [_measure(one, other, read, containment) for one, other in ((left, right), (right, left))]
+        for left, right in pairs.tolist()
+    ]
+    read.shingles.clear()
     rows: list[tuple[Any, ...]] = []
     verified = 0
-    for left, right in pairs.tolist():
-        measures = [_measure(one, other, read, containment) for one, other in ((left, right), (right, left))]
+    for (left, right), measures in zip(pairs.tolist(), measured_pairs, strict=True):
         left_stands, right_stands = (measured["coverage"] >= containment.coverage for measured in measures)
         spans = read.spans(left, right) if left_stands or right_stands else []
         if not spans:
@@ -143,8 +150,16 @@ def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs, ngram_words: i
         numbers = np.unique(batches[part]).tolist()
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
             here = np.arange(part.start, part.stop)[batches[part] == number]
-            texts = each_text(batch.column("text").take(pa.array(rows[here])))
-            for document, text in zip(documents[here].tolist(), texts, strict=True):
+            for document, text in zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True):
                 found.texts[document] = text
                 found.shingles[document] = shingle_set(text, ngram_words)
     return found
+
+
+def _pick_texts(batch: pa.RecordBatch, rows: npt.NDArray[np.int32]) -> list[npt.NDArray[np.uint8]]:
+    """The texts of some rows: views where they are most of the batch, as a book is, else copies that let it go."""
+    data, offsets = text_buffers(batch.column("text"))
+    texts = [data[offsets[row] : offsets[row + 1]] for row in rows.tolist()]
+    if 2 * sum(len(text) for text in texts) >= len(data):
+        return texts
+    return [text.copy() for text in texts]
