@@ -94,6 +94,10 @@ class RepositorySource(SourceBase):
     """Files that nobody wrote there are dropped under these reasons: those in folders such as ``vendor``,
     ``third_party`` and ``node_modules``; those that a generator marked at their head or by their name (``_pb2.py``,
     lock files); scripts and style sheets without line ends."""
+    order: Literal["path", "imports"] = "path"
+    """``imports``: a file comes after those of its repository that it imports, unless they import each other; equals in
+    the order of their paths. Read are Python, C, C++, JavaScript, TypeScript, Go, Java and Rust. A repository that
+    becomes several documents is cut in the order of paths and ordered within each."""
     unique_files: bool = False
     """True: a file that repeats an earlier one of its repository, byte for byte, is dropped as ``duplicate_file``."""
     max_joined_bytes: int = Field(default=16 << 20, gt=0)
@@ -102,7 +106,7 @@ class RepositorySource(SourceBase):
 
 
 class TreeSource(PathSource, RepositorySource):
-    """Source trees: each path is a repository, its files joined in path order into one document with parts."""
+    """Source trees: each path is a repository, its files joined into one document with parts."""
 
     kind: Literal["tree"]
     extensions: tuple[str, ...] = (".py", ".md", ".rst", ".c", ".h", ".cc", ".cpp", ".hpp", ".rs", ".go", ".js", ".ts",
@@ -117,6 +121,8 @@ class TreeSource(PathSource, RepositorySource):
                 "unique_files compares the files that are joined and join_files is false: the dedupe stage removes "
                 "documents that are equal; leave unique_files out"
             )
+        if self.order != "path" and not self.join_files:
+            raise ValueError("order says how files are joined and join_files is false; leave order out")
         return self
 
 
@@ -175,8 +181,8 @@ class EnvironmentSource(RepositorySource):
 
     @model_validator(mode="after")
     def _only_code_has_repositories(self) -> EnvironmentSource:
-        if self.what != "code" and (self.leave_out or self.unique_files):
-            raise ValueError(f"leave_out and unique_files are for `what: code`; {self.what!r} joins no files")
+        if self.what != "code" and (self.leave_out or self.unique_files or self.order != "path"):
+            raise ValueError(f"leave_out, unique_files and order are for `what: code`; {self.what!r} joins no files")
         return self
 
     @property

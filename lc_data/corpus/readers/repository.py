@@ -1,4 +1,4 @@
-"""Repositories: files joined, in path order, to one document.
+"""Repositories: files joined to one document, in the order of their paths or of their imports.
 
 Its parts say where each file lies, so that later stages and readers can tell files apart without a mark in the text.
 What is wrong with a file concerns that file alone: it is quarantined, dropped by a rule of the recipe, or dropped as a
@@ -8,11 +8,12 @@ repetition, and the repository goes on without it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import orjson
 import xxhash
 
+from lc_data.corpus.readers.imports import order_by_imports
 from lc_data.corpus.readers.inputs import Bundle, InputFile, InputRange, read_whole, take_bytes
 from lc_data.corpus.readers.left_out import reason_to_leave_out
 from lc_data.corpus.readers.record import (
@@ -52,9 +53,8 @@ def bundle_files(files: Sequence[InputFile], source: RepositorySource) -> list[B
 
 def read_bundle(bundle: Bundle, source: RepositorySource) -> Iterator[Record]:
     """Join the files of a bundle. Each begins on a new line; blank ones are counted and leave nothing."""
-    pieces: list[bytes] = []
-    parts: list[Part] = []
-    offset = count = read_bytes = 0
+    members: list[tuple[str, bytes]] = []
+    count = read_bytes = 0
     first = _read_earlier(bundle, source)
     for file in bundle.files:
         data = _read_member(file, source)
@@ -65,14 +65,12 @@ def read_bundle(bundle: Bundle, source: RepositorySource) -> Iterator[Record]:
             continue
         count += 1
         read_bytes += len(data)
-        if is_blank(data):
-            continue
-        text = data if data.endswith(b"\n") else data + b"\n"
-        parts.append(Part(_place(file), offset, len(data)))
-        pieces.append(text)
-        offset += len(text)
+        if not is_blank(data):
+            members.append((_place(file), data))
+    if source.order == "imports":
+        members = [members[number] for number in order_by_imports(members)]
     if count:
-        yield _join(bundle, source, pieces, parts, Origin("joined", count, read_bytes))
+        yield _join(bundle, source, members, Origin("joined", count, read_bytes))
 
 
 def read_apart(part: InputRange, source: RepositorySource) -> Record:
@@ -127,7 +125,10 @@ def _place(file: InputFile) -> str:
     return file.path.removeprefix(f"{file.bundle}/")
 
 
-def _join(bundle: Bundle, source: RepositorySource, pieces: list[bytes], parts: list[Part], origin: Origin) -> Record:
+def _join(bundle: Bundle, source: RepositorySource, members: list[tuple[str, bytes]], origin: Origin) -> Record:
+    pieces = [data if data.endswith(b"\n") else data + b"\n" for _, data in members]
+    starts = accumulate((len(piece) for piece in pieces), initial=0)
+    parts = tuple(Part(place, start, len(data)) for (place, data), start in zip(members, starts, strict=False))
     text = b"".join(pieces)
     if not text:
         return reject(source, bundle.address, Fault("empty text", "all its files are blank"), b"", origin.size_bytes)
@@ -135,7 +136,7 @@ def _join(bundle: Bundle, source: RepositorySource, pieces: list[bytes], parts: 
         detail = f"{len(text)} bytes; max_document_bytes is {source.max_document_bytes}, lower max_joined_bytes"
         return reject(source, bundle.address, InputFault("document too large", detail), text)
     labels = make_labels(source, bundle.address, bundle.files[0].license)
-    return Document(labels, text, bundle.address, tuple(parts), origin)
+    return Document(labels, text, bundle.address, parts, origin)
 
 
 def _pieces(files: list[InputFile], max_bytes: int) -> list[list[InputFile]]:

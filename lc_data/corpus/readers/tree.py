@@ -1,4 +1,4 @@
-"""Source trees: each path is a repository whose files, in path order, become one document."""
+"""Source trees: each path is a repository whose files become one document."""
 
 from __future__ import annotations
 
