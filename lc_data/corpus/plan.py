@@ -23,6 +23,7 @@ from lc_data.corpus.manifest import Manifest
 from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.failure import Failure
 from lc_data.packing.plan import PLAN_SCHEMA, PlanBlock
+from lc_data.recipe.packing import Mask, Positions
 
 _OPEN_BLOCKS = 4
 """A reader goes forward through one block, or two at their border; on an object store each one open is memory."""
@@ -55,6 +56,8 @@ class PlanFacts(BaseModel):
     packs: int
     plan_hash: str
     global_batch_packs: int
+    mask: Mask = "document"
+    positions: Positions = "reset"
     blocks: tuple[BlockEntry, ...]
 
 

@@ -68,7 +68,7 @@ class _PlanCheck:
         """Which documents the plan holds, bool [documents]."""
 
     def run(self) -> list[Problem]:
-        digest = plan_hash(self._blocks(), self._facts["seq_len"])
+        digest = plan_hash(self._blocks(), self._facts["seq_len"], self._facts.get("positions", "reset"))
         if self._packs != self._facts["packs"]:
             self._find(MANIFEST, f"has {self._packs} packs, the manifest says {self._facts['packs']}")
         if not self._problems and digest != self._facts["plan_hash"]:
@@ -127,6 +127,12 @@ class _PlanCheck:
         )
         begins = np.diff(block.pack, prepend=block.pack[0] - 1) == 1
         steps = np.diff(block.span, prepend=0)
+        if "mask" in self._facts:
+            own = (steps == 1) | begins
+            masked = self._facts["mask"] == "document"
+            problem = "joins documents in one attention span" if masked else "keeps documents apart"
+            wrong = ~own if masked else block.span != 0
+            yield from _first(f"{problem}, against the plan's mask {self._facts['mask']!r}", wrong, block)
         yield from _first(
             "has attention spans out of order", np.where(begins, block.span != 0, (steps < 0) | (steps > 1)), block
         )

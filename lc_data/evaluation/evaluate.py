@@ -109,7 +109,7 @@ def measure(
     seen: set[int] = set()
     with Progress("evaluate", corpus.packs * corpus.seq_len, "tokens") as progress:
         for pack in stream:
-            check_pack(pack, corpus.seq_len)
+            check_pack(pack, corpus.seq_len, corpus.positions)
             counted = _documents_to_count(pack["document_ids"].tolist(), seen, section.max_documents)
             progress.advance(corpus.seq_len)
             if not any(counted):

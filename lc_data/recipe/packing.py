@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from lc_data.recipe.section import Section
 
+Mask = Literal["document", "none"]
+Positions = Literal["reset", "continuous"]
+
 
 class PackSection(Section):
     """The shape of the packed corpus."""
@@ -51,10 +54,15 @@ class PackSection(Section):
     ranks wait for each other even less (worth it where a step is one row a rank), but every batch then holds rows of
     about one document length and its domains with it, which changes gradients: compare the loss. ``spread``: no
     sorting; domain shares hold over any stretch of rows, and ranks wait for the one with the longest documents."""
-    mask: Literal["document"] = "document"
-    """Attention stays inside a document."""
-    positions: Literal["reset"] = "reset"
-    """Positions restart at each document."""
+    mask: Mask = "document"
+    """What a token attends to. ``document``: itself and what comes before it in its own document. ``none``: all that
+    comes before it in its row, whatever document that is of, as plain concatenation trains (Fu et al., arXiv
+    2402.10171); the first token of a document is then predicted from the one before it, only that of the row is not.
+    The rows' ``cu_seqlens`` say it; where the documents lie, the additional ``piece_*`` arrays. Dialogues are packed
+    likewise; held-out documents keep ``document``."""
+    positions: Positions = "reset"
+    """What position a token has. ``reset``: that in its document, from 0, or in its piece of an over-long one.
+    ``continuous``: that in its row. Held-out documents keep ``reset``."""
 
     @property
     def least_piece_tokens(self) -> int:

@@ -124,8 +124,9 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     mender = Mender(subject, plan.spares, order.packing)
     audit = PlanAudit(subject, order.packing, plan.planned)
     entries: list[FileEntry] = []
-    blocks = _written(mender.mend(plan.blocks), folder, order.purpose, audit, entries)
-    digest = plan_hash(blocks, order.packing.seq_len)
+    mended = _masked(mender.mend(plan.blocks), order.packing)
+    blocks = _written(mended, folder, order.purpose, audit, entries)
+    digest = plan_hash(blocks, order.packing.seq_len, order.packing.positions)
     audit.check(plan.planned.sum(axis=0) + mender.count.added_tokens)
     ledger = Ledger()
     if training:
@@ -199,6 +200,12 @@ def _enter(supply: Supply, plan: _Plan, taken: TakeDown, ledger: Ledger) -> None
         ledger.keep(domain, documents - gone[0], 0, tokens - gone[1])
 
 
+def _masked(blocks: Iterable[PlannedBlock], packing: PackSection) -> Iterator[PlannedBlock]:
+    """Pass blocks on with the attention spans that the recipe asks for; planned ones keep every piece apart."""
+    for planned in blocks:
+        yield planned if packing.mask == "document" else replace(planned, block=planned.block.without_masks())
+
+
 def _written(
     blocks: Iterable[PlannedBlock], folder: StageFolder, purpose: str, audit: PlanAudit, entries: list[FileEntry]
 ) -> Iterator[PlanBlock]:
@@ -224,4 +231,4 @@ def _taken(count: TakeDown) -> dict[str, int]:
     }
 
 
-STAGE = Stage("pack", 2, ("balance", "bucket"), _config, pack, _check)
+STAGE = Stage("pack", 3, ("balance", "bucket"), _config, pack, _check)

@@ -28,6 +28,8 @@ def describe(supply: Supply, audit: PlanAudit, stages: tuple[str, ...], entries:
         "order": packing.order,
         "curriculum": packing.curriculum,
         "overlong": packing.overlong,
+        "mask": packing.mask,
+        "positions": packing.positions,
         "blocks": [
             {key: entry.facts[key] for key in ("first_pack", "packs", "pieces")}
             | {"file": entry.file, "checksum": entry.checksum}

@@ -15,15 +15,24 @@ def join_packs(packs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Boundaries stay true: ``cu_seqlens`` goes on from pack to pack, ids are joined per segment, ``max_seqlen`` is the
     longest of all, and ``pack_index`` becomes int64 [packs]. Nothing is padded and nothing attends across a boundary.
+    The ``piece_*`` arrays of packs without masks are joined likewise.
     """
-    per_token = ("input_ids", "labels", "position_ids")
-    per_segment = ("document_ids", "part_ids", "domain_ids")
-    joined = Row({name: torch.cat([pack[name] for pack in packs]) for name in (*per_token, *per_segment)})
-    borders, end = [packs[0]["cu_seqlens"][:1]], 0
-    for pack in packs:
-        borders.append(pack["cu_seqlens"][1:] + end)
-        end += len(pack["input_ids"])
-    joined["cu_seqlens"] = torch.cat(borders)
-    joined["max_seqlen"] = max(pack["max_seqlen"] for pack in packs)
-    joined["pack_index"] = torch.tensor([pack["pack_index"] for pack in packs])
+    joined = Row()
+    for name in packs[0]:
+        if name == "max_seqlen":
+            joined[name] = max(pack[name] for pack in packs)
+        elif name == "pack_index":
+            joined[name] = torch.tensor([pack[name] for pack in packs])
+        elif name.endswith("cu_seqlens"):
+            joined[name] = _join_borders([pack[name] for pack in packs])
+        else:
+            joined[name] = torch.cat([pack[name] for pack in packs])
     return joined
+
+
+def _join_borders(borders: Sequence[torch.Tensor]) -> torch.Tensor:
+    joined, end = [borders[0][:1]], 0
+    for own in borders:
+        joined.append(own[1:] + end)
+        end += int(own[-1])
+    return torch.cat(joined)

@@ -36,7 +36,9 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     Each item is a dict of one row of exactly ``seq_len`` tokens: ``input_ids``, ``labels`` (unshifted; -100 at the
     first token of each segment, at padding and where no loss is taken) and ``position_ids``, int64 [seq_len];
     ``cu_seqlens``, int32 [segments + 1], from 0 to seq_len; ``max_seqlen``, int; ``document_ids``, ``part_ids`` and
-    ``domain_ids``, int64 [segments], -1 for padding; ``pack_index``, int. See ``lc_data.packing.fill.Pack``.
+    ``domain_ids``, int64 [segments], -1 for padding; ``pack_index``, int. See ``lc_data.packing.fill.Pack``. The rows
+    of a plan with ``mask: none`` are one segment, and padding; they also have ``piece_cu_seqlens``,
+    ``piece_document_ids``, ``piece_part_ids`` and ``piece_domain_ids``, which are the same of every document's piece.
 
     Iterating goes on at the stream's position: 0 at first, or what :meth:`load_state_dict` set. All ranks yield the
     same number of packs; the last ``trailing_packs`` (fewer than ``world_size``) are not consumed, and are still there
@@ -178,7 +180,7 @@ def _absolute(run: str | os.PathLike[str]) -> str:
 
 def _as_tensors(pack: Pack) -> Row:
     """The arrays of a pack as tensors over the same memory."""
-    return Row(
+    row = Row(
         input_ids=torch.from_numpy(pack.input_ids),
         labels=torch.from_numpy(pack.labels),
         position_ids=torch.from_numpy(pack.position_ids),
@@ -189,3 +191,6 @@ def _as_tensors(pack: Pack) -> Row:
         domain_ids=torch.from_numpy(pack.domain_ids),
         pack_index=pack.pack_index,
     )
+    if pack.pieces is not None:
+        row |= {f"piece_{name}": torch.from_numpy(values) for name, values in vars(pack.pieces).items()}
+    return row

@@ -73,7 +73,8 @@ class PackReader:
         block = self.plan.block(number)
         if self._ahead is not None and number + 1 < len(self.plan.facts.blocks):
             self._ahead.want(self._shards_of(self.plan.block(number + 1)))
-        return BlockLayout(block, self.corpus.domain[block.document], self.plan.seq_len)
+        facts = self.plan.facts
+        return BlockLayout(block, self.corpus.domain[block.document], facts.seq_len, facts.mask, facts.positions)
 
     def _shards_of(self, block: PlanBlock) -> list[int]:
         """The shards that a block reads, in the order in which it comes to them."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lc_data.failure import Failure
+from lc_data.recipe.packing import Positions
 from lc_data.streaming.ledger import pack_hash, step_hash
 from lc_data.training.loss import IGNORED, next_token_targets
 from lc_data.training.weighting import sequence_weights
@@ -49,33 +50,43 @@ class Batch:
         return self.label_tokens if self.weights is None else self.sequences
 
 
-def next_batch(
-    stream: Iterator[dict[str, Any]], packs: int, seq_len: int, loss: Literal["token_mean", "sequence_mean"]
-) -> Batch:
+@dataclass(frozen=True)
+class BatchShape:
+    """What the packs of a batch are expected to be, and what its loss is the mean of."""
+
+    packs: int
+    """Packs that one rank takes."""
+    seq_len: int
+    positions: Positions = "reset"
+    loss: Literal["token_mean", "sequence_mean"] = "token_mean"
+
+
+def next_batch(stream: Iterator[dict[str, Any]], shape: BatchShape) -> Batch:
     """Take packs from a stream, each checked by :func:`check_pack`; :class:`PackError` when there are too few.
 
-    With ``sequence_mean`` every target is weighed, a segment of a pack being a sequence.
+    With ``sequence_mean`` every target is weighed, a document's piece in a pack being a sequence.
     """
     started = time.monotonic()
     taken = []
-    for _ in range(packs):
+    for _ in range(shape.packs):
         pack = next(stream, None)
         if pack is None:
             raise PackError("the stream ended before the number of packs that its plan promises")
-        check_pack(pack, seq_len)
+        check_pack(pack, shape.seq_len, shape.positions)
         taken.append(pack)
     targets, wait = [next_token_targets(pack["labels"]) for pack in taken], time.monotonic() - started
-    if loss == "token_mean":
+    if shape.loss == "token_mean":
         return Batch(taken, targets, wait)
-    weighed = [sequence_weights(pack["labels"], pack["cu_seqlens"]) for pack in taken]
+    weighed = [sequence_weights(pack["labels"], _documents(pack)) for pack in taken]
     return Batch(taken, targets, wait, [weights for weights, _ in weighed], sum(count for _, count in weighed))
 
 
-def check_pack(pack: dict[str, Any], seq_len: int) -> None:
+def check_pack(pack: dict[str, Any], seq_len: int, positions: Positions = "reset") -> None:
     """Raise :class:`PackError` when a pack's boundaries, positions and labels contradict each other.
 
     A pack that passes cannot leak over a boundary unseen: segments cover the row, positions start again with each
-    segment, and the first token of a segment is no target, so nothing predicts it from the segment before.
+    document, or run on to the padding where the plan says so, and the first token of a segment is no target, so nothing
+    predicts it from the segment before.
     """
     cu_seqlens, tokens = pack["cu_seqlens"], pack["input_ids"]
     lengths = cu_seqlens.diff()
@@ -87,10 +98,26 @@ def check_pack(pack: dict[str, Any], seq_len: int) -> None:
         raise PackError(f"{where}: cu_seqlens must rise from 0 to {seq_len}, got {cu_seqlens.tolist()}")
     if int(lengths.max()) > pack["max_seqlen"]:
         raise PackError(f"{where}: max_seqlen is {pack['max_seqlen']}, its longest segment {int(lengths.max())}")
-    if (pack["position_ids"][starts] != 0).any():
+    if positions == "reset" and (pack["position_ids"][_documents(pack)[:-1].long()] != 0).any():
         raise PackError(f"{where}: positions do not restart at every segment")
+    if positions == "continuous" and not torch.equal(pack["position_ids"], _run_on(pack)):
+        raise PackError(f"{where}: positions do not run on over the row, as its plan says")
     if (pack["labels"][starts] != IGNORED).any():
         raise PackError(f"{where}: the first token of a segment is a target, so the segment before would predict it")
+
+
+def _documents(pack: dict[str, Any]) -> Tensor:
+    """Where documents begin and end: at the segments' borders, but for packs whose attention ignores documents."""
+    borders: Tensor = pack.get("piece_cu_seqlens", pack["cu_seqlens"])
+    return borders
+
+
+def _run_on(pack: dict[str, Any]) -> Tensor:
+    """Positions that count through the documents of a pack, and through its padding from 0."""
+    counted = torch.arange(len(pack["input_ids"]))
+    if pack["document_ids"][-1] < 0:
+        counted[int(pack["cu_seqlens"][-2]) :] -= int(pack["cu_seqlens"][-2])
+    return counted
 
 
 def to_device(pack: dict[str, Any], device: torch.device) -> dict[str, Any]:

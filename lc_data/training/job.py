@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import RunFolder
 from lc_data.recipe.errors import RecipeError
+from lc_data.recipe.packing import Positions
 from lc_data.recipe.training import SftSection, TrainSection
+from lc_data.training.batch import BatchShape
 from lc_data.training.config import ModelConfig
 from lc_data.training.weights import WeightReader
 
@@ -47,6 +49,8 @@ class TrainingJob:
     seq_len: int
     origin: dict[str, Any] = field(default_factory=dict)
     """What the data and the first weights come from: hashes and seeds, for the fingerprint."""
+    positions: Positions = "reset"
+    """How the plan counts positions."""
     tokenizer_uri: str | None = None
     """Copied beside the exported weights."""
 
@@ -64,10 +68,10 @@ class TrainingJob:
         available = self.packs // self.packs_per_step
         return available if wanted is None else min(wanted, available)
 
-    @property
-    def loss(self) -> Literal["token_mean", "sequence_mean"]:
-        """What a step's loss is the mean of."""
-        return self.section.loss if isinstance(self.section, SftSection) else "token_mean"
+    def batch_shape(self, world_size: int) -> BatchShape:
+        """What one of so many ranks takes to a step."""
+        loss = self.section.loss if isinstance(self.section, SftSection) else "token_mean"
+        return BatchShape(self.packs_per_step // world_size, self.seq_len, self.positions, loss)
 
     def identity(self) -> dict[str, Any]:
         """What the result depends on. How many processes train, and how often they save, is not in it."""
@@ -101,6 +105,8 @@ class PackedCorpus:
     packs: int
     seq_len: int
     plan_hash: str
+    positions: Positions
+    """How the rows count them: ``pack.positions``."""
     vocab_size: int
     """Highest token id + 1."""
     domains: tuple[str, ...]
@@ -121,6 +127,7 @@ def read_packed_corpus(run_uri: str, purpose: str) -> PackedCorpus:
         packs=plan.packs,
         seq_len=plan.seq_len,
         plan_hash=plan.plan_hash,
+        positions=plan.facts.positions,
         vocab_size=facts["tokenizer"]["vocab_size"],
         domains=tuple(facts["domains"]),
         tokenizer_uri=bucket.file(facts["tokenizer"]["file"]),

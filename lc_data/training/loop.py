@@ -127,7 +127,7 @@ class Trainer:
         """One optimizer step; None when any rank was asked to stop before it was whole (its packs are not consumed)."""
         started = time.monotonic()
         job, ranks = self.job, self.ranks
-        batch = next_batch(packs, job.packs_per_step // ranks.world_size, job.seq_len, job.loss)
+        batch = next_batch(packs, job.batch_shape(ranks.world_size))
         label_tokens, weight, data_hash = ranks.sum(batch.label_tokens, batch.total_weight, batch.data_hash)
         if label_tokens == 0:
             raise PackError(f"step {self.step}: no token of its packs is a target")

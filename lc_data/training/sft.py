@@ -43,6 +43,7 @@ def sft_job(run_uri: str, recipe: Recipe) -> TrainingJob:
         open_stream=lambda rank, world_size: PackedDataset(run_uri, rank=rank, world_size=world_size, plan="sft"),
         packs=corpus.packs,
         seq_len=corpus.seq_len,
+        positions=corpus.positions,
         origin={"plan": corpus.plan_hash, "weights": weights_fingerprint(start)},
         tokenizer_uri=corpus.tokenizer_uri,
     )

@@ -52,7 +52,7 @@ def by_hand(rows: list[dict[str, Any]], seq_len: int, pad_id: int) -> dict[str, 
     return pack
 
 
-def layout(rows: list[list[dict[str, Any]]], seq_len: int) -> BlockLayout:
+def layout(rows: list[list[dict[str, Any]]], seq_len: int, **switches: Any) -> BlockLayout:
     """Lay out a block with these rows, its first pack being number 7."""
     pieces = [(7 + n, i, piece) for n, row in enumerate(rows) for i, piece in enumerate(row)]
     start = np.array([piece["start"] for _, _, piece in pieces], np.int64)
@@ -66,7 +66,7 @@ def layout(rows: list[list[dict[str, Any]]], seq_len: int) -> BlockLayout:
         part=(start // 2).astype(np.int32),
         span=np.concatenate(spans).astype(np.int32),
     )
-    return BlockLayout(block, (place % 3).astype(np.uint16), seq_len)
+    return BlockLayout(block, (place % 3).astype(np.uint16), seq_len, **switches)
 
 
 ROW = st.lists(PIECE, min_size=1, max_size=8)
@@ -90,6 +90,35 @@ def test_rows_are_what_a_loop_over_their_tokens_gives(rows: list[list[dict]], pa
         assert pack.max_seqlen == max(np.diff(expected["cu_seqlens"]))
         assert pack.cu_seqlens.dtype == np.int32
         assert all(getattr(pack, name).dtype == np.int64 for name in expected if name != "cu_seqlens")
+
+
+@given(ROW, st.integers(0, 4), st.sampled_from(["reset", "continuous"]))
+def test_rows_without_masks_are_one_segment_and_still_tell_their_pieces(
+    row: list[dict], padding: int, positions: Any
+) -> None:
+    used = sum(piece["length"] for piece in row)
+    apart = by_hand([{**piece, "joins": False} for piece in row], used + padding, 9999)
+    joined = by_hand([{**piece, "joins": i > 0} for i, piece in enumerate(row)], used + padding, 9999)
+    for i, piece in enumerate(row):
+        piece["joins"] = i > 0
+    block = layout([row], used + padding, mask="none", positions=positions)
+    tokens = [np.arange(p["start"], p["start"] + p["length"]) + 100 * i for i, p in enumerate(row)]
+    pack = fill_pack(block.row(7), tokens, [p["targets"] for p in row], 9999)
+    assert pack.pieces is not None
+    for name in ("cu_seqlens", "document_ids", "part_ids", "domain_ids"):
+        assert getattr(pack, name).tolist() == joined[name]
+        assert getattr(pack.pieces, name).tolist() == apart[name]
+    # Only the first token of the row has nothing before it, the first of a document is predicted like any other.
+    assert (pack.labels.tolist(), pack.input_ids.tolist()) == (joined["labels"], joined["input_ids"])
+    assert pack.position_ids.tolist() == (apart if positions == "reset" else joined)["position_ids"]
+
+
+def test_positions_run_on_where_attention_does_not() -> None:
+    rows = [[{"length": 3, "start": 0, "joins": False}, {"length": 2, "start": 0, "joins": False}]]
+    pack = fill_pack(layout(rows, 7, positions="continuous").row(7), [np.arange(3), np.arange(2)], None, 0)
+    assert pack.position_ids.tolist() == [0, 1, 2, 3, 4, 0, 1]
+    assert pack.cu_seqlens.tolist() == [0, 3, 5, 7]
+    assert pack.pieces is None
 
 
 def test_a_row_of_many_segments_counts_each_from_zero() -> None:
