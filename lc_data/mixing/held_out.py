@@ -25,7 +25,7 @@ def hold_out(stratum: np.ndarray, rule: HeldOut) -> np.ndarray:
     taken[documents < rule.min_documents_per_stratum] = 0
     order = np.argsort(stratum, kind="stable")
     begins = np.cumsum(documents) - documents
-    ordinal = np.arange(len(stratum)) - np.repeat(begins, documents)
     marks = np.zeros(len(stratum), bool)
-    marks[order] = ordinal < np.repeat(taken, documents)
+    for begin, count in zip(begins.tolist(), taken.tolist(), strict=True):
+        marks[order[begin : begin + count]] = True
     return marks
