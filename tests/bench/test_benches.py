@@ -43,7 +43,7 @@ def test_both_ways_of_clustering_find_the_components_of_a_plain_search(way, tmp_
 
 def test_dedupe_finds_what_is_planted_and_measures_clustering_in_processes_of_its_own():
     tiny = dedupe.DedupeSizes(
-        keys=1_600, rounds=1, planted=60, books=2, book_chars=60_000, unrelated=12, unrelated_words=4_000
+        keys=1_600, rounds=1, planted=60, books=2, book_chars=120_000, unrelated=12, unrelated_words=4_000
     )
     result = dedupe.bench_dedupe(tiny)
     clustered, (recall, precision, *planted, unrelated) = result.rows[:6], result.rows[6:]
@@ -152,5 +152,6 @@ def test_peers_sign_what_we_sign():
 def test_chain_runs_the_same_chain_on_both_sides(tmp_path):
     data = tmp_path / "documents.jsonl"
     data.write_text("".join(json.dumps({"text": text}) + "\n" for text in cut_documents(2_000, 400, seed=1)))
-    result = chain.bench_chain([str(data)], chain.ChainSizes(0, 700_000, 1, 512, "serial"))
+    sizes = chain.ChainSizes(0, 700_000, warm_bytes=100_000, workers=1, vocabulary=512, backend="serial")
+    result = chain.bench_chain([str(data)], sizes=sizes)
     assert_whole(result, 1)
