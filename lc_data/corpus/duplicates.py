@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -34,6 +35,29 @@ class Duplicate:
     """The longest spans that it shares with its keeper: bytes from and to in itself, and from and to in the keeper."""
     same_text_as: str | None
     """A removed document that has the same words, in which the spans lie; None where they lie in this one."""
+
+    @property
+    def measure(self) -> str:
+        """The measure that decided: ``jaccard`` of copies and near-duplicates, ``coverage`` of what is contained."""
+        return next(name for name in _MEASURES if name in self.measures)
+
+    @property
+    def similarity(self) -> float:
+        """The value of that measure, from 0 to 1."""
+        return self.measures[self.measure]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A document that stays, and what went for it."""
+
+    keeper: str
+    documents: int
+    """How many went."""
+    bytes: int
+    """How large their texts were together."""
+    members: tuple[Duplicate, ...]
+    """The first of them."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +114,62 @@ class Duplicates:
 
 
 def list_duplicates(run: str) -> Duplicates:
-    """What the dedupe stage of a run removed; :class:`DuplicatesError` where it has not been through it."""
-    if not RunFolder(run).stage("dedupe").is_published():
+    """What the dedupe stage of a run removed, all held at once; errors as :func:`iterate_duplicates` has them."""
+    return Duplicates(run, tuple(iterate_duplicates(run)))
+
+
+def iterate_duplicates(run: str) -> Iterator[Duplicate]:
+    """What the dedupe stage of a run removed, in the order of its shards, a batch of rows held at a time.
+
+    :class:`DuplicatesError` where the run has not been through the stage, at once, or where a version of lc_data that
+    did not name keepers and spans has done it, at the first such row.
+    """
+    folder = RunFolder(run).stage("dedupe")
+    if not folder.is_published():
         raise DuplicatesError(f"{run} has no dedupe stage yet: bring it there with `lc-data dedupe RECIPE --out {run}`")
-    return Duplicates(run, tuple(_read(RunFolder(run))))
+    uris = [folder.file(entry.file) for entry in folder.manifest().dropped]
+    return (_duplicate(row, run) for uri in uris for batch in read_batches(uri) for row in batch.to_pylist())
 
 
-def _read(run: RunFolder) -> Iterator[Duplicate]:
-    folder = run.stage("dedupe")
-    for entry in folder.manifest().dropped:
-        for batch in read_batches(folder.file(entry.file)):
-            for row in batch.to_pylist():
-                detail = json.loads(row["detail"])
-                yield Duplicate(
-                    document=row["id"],
-                    domain=row["domain"],
-                    bytes=row["bytes"],
-                    reason=row["reason"],
-                    keeper=detail["keeper"],
-                    measures={name: detail[name] for name in _MEASURES if name in detail},
-                    spans=tuple(tuple(span) for span in detail["spans"]),
-                    same_text_as=detail.get("same_text_as"),
-                )
+def largest_clusters(run: str, limit: int = 20, members: int = 10) -> list[Cluster]:
+    """The ``limit`` documents that most others went for, the largest cluster first, equals by the keeper's id.
+
+    Of each the first ``members`` documents. Reads the rows twice and holds two numbers for each keeper; errors as
+    :func:`iterate_duplicates` has them.
+    """
+    documents, sizes = Counter[str](), Counter[str]()
+    for pair in iterate_duplicates(run):
+        documents[pair.keeper] += 1
+        sizes[pair.keeper] += pair.bytes
+    largest = heapq.nsmallest(limit, documents, key=lambda keeper: (-documents[keeper], keeper))
+    found: dict[str, list[Duplicate]] = {keeper: [] for keeper in largest}
+    for pair in iterate_duplicates(run):
+        if pair.keeper in found and len(found[pair.keeper]) < members:
+            found[pair.keeper].append(pair)
+    return [Cluster(keeper, documents[keeper], sizes[keeper], tuple(found[keeper])) for keeper in largest]
+
+
+def _duplicate(row: dict[str, Any], run: str) -> Duplicate:
+    try:
+        detail = json.loads(row["detail"])
+        found = Duplicate(
+            document=row["id"],
+            domain=row["domain"],
+            bytes=row["bytes"],
+            reason=row["reason"],
+            keeper=detail["keeper"],
+            measures={name: detail[name] for name in _MEASURES if name in detail},
+            spans=tuple(tuple(span) for span in detail["spans"]),
+            same_text_as=detail.get("same_text_as"),
+        )
+    except (KeyError, TypeError, ValueError):
+        found = None
+    if found is None or not found.measures:
+        raise DuplicatesError(
+            f"{run} was deduplicated by an older version of lc_data, which does not say of {row['id']!r} what stays for "
+            f"it and what they share: make the stage again with `lc-data dedupe RECIPE --out {run}`"
+        )
+    return found
 
 
 def _line(pair: Duplicate) -> str:

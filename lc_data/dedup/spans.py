@@ -117,7 +117,7 @@ def _place_grams(words: Hashes, n: int, grams: Hashes) -> None:
 
 
 @kernel
-def _find(gram: np.uint64, window: Hashes, oldest: int, lookup: tuple[Hashes, Hashes]) -> int | np.int64:
+def _find(gram: np.uint64, window: Hashes, oldest: int, lookup: tuple[Hashes, Hashes]) -> np.int64:
     """The first place of the words in a ring, or -1: half a hash proposes, the words decide."""
     others, ordered = lookup
     found = np.searchsorted(ordered, gram & _UPPER)
@@ -129,7 +129,7 @@ def _find(gram: np.uint64, window: Hashes, oldest: int, lookup: tuple[Hashes, Ha
         if same == len(window):
             return place
         found += 1
-    return -1
+    return np.int64(-1)
 
 
 @kernel
@@ -141,7 +141,7 @@ def _follow(
     word, window = np.empty(1, np.uint64), np.empty(span_words, np.uint64)
     befores = np.empty(span_words, np.int64)
     power, rolling = _gram_power(span_words), np.uint64(0)
-    count, at, held, there, length = 0, 0, 0, -1, 0
+    count, at, held, length, there = 0, 0, 0, 0, np.int64(-1)
     while at < len(text):
         before = at
         at, read = content_words(text, at, tables[0], tables[1], word)
@@ -152,7 +152,7 @@ def _follow(
                 length += 1
                 runs[count, 1], runs[count, 3] = at, length
                 continue
-            count, held, there, rolling = count + 1, 0, -1, np.uint64(0)
+            count, held, there, rolling = count + 1, 0, np.int64(-1), np.uint64(0)
         place = held % span_words
         if held >= span_words:
             rolling -= window[place] * power
@@ -165,4 +165,4 @@ def _follow(
             if there >= 0:
                 runs[count, 0] = _skip_to_word(text, befores[oldest], tables[0])
                 runs[count, 1], runs[count, 2], runs[count, 3] = at, there, length
-    return count + (there >= 0)
+    return count + 1 if there >= 0 else count

@@ -8,7 +8,12 @@ import random
 import pytest
 
 from lc_data import cli
-from lc_data.corpus.duplicates import DuplicatesError, list_duplicates
+from lc_data.corpus.document import DROPPED_SCHEMA
+from lc_data.corpus.duplicates import DuplicatesError, iterate_duplicates, largest_clusters, list_duplicates
+from lc_data.corpus.ledger import Ledger
+from lc_data.corpus.manifest import Manifest, write_manifest
+from lc_data.corpus.run import RunFolder
+from lc_data.corpus.shard import write_rows
 from lc_data.stages.dedupe import STAGE
 from tests.dedup.prose import edit, prose
 from tests.stages.ingested import bring, dropped_rows, publish
@@ -88,3 +93,41 @@ def test_the_command_prints_text_or_one_json_document(run, monkeypatch, capsys):
 def test_a_run_without_the_stage_is_an_error(tmp_path):
     with pytest.raises(DuplicatesError, match="no dedupe stage yet"):
         list_duplicates(str(tmp_path))
+    with pytest.raises(DuplicatesError, match="no dedupe stage yet"):
+        iterate_duplicates(str(tmp_path))
+
+
+def test_the_measure_that_decided_is_named(run):
+    pairs = {pair.document: pair for pair in iterate_duplicates(run[0].uri)}
+    assert {name: pair.measure for name, pair in pairs.items()} == {
+        "part": "coverage", "edition": "coverage", "near": "jaccard", "copy": "jaccard",
+    }  # fmt: skip
+    assert pairs["part"].similarity == 1.0
+    assert 0.7 < pairs["edition"].similarity == pairs["edition"].measures["coverage"] < 1.0
+
+
+def test_the_largest_clusters_are_those_of_the_whole_listing(run):
+    whole = list_duplicates(run[0].uri).clusters()
+    for limit, members in ((20, 10), (1, 1), (2, 0)):
+        found = largest_clusters(run[0].uri, limit, members)
+        assert [(each.keeper, each.documents, each.bytes, list(each.members)) for each in found] == [
+            (keeper, len(pairs), sum(pair.bytes for pair in pairs), pairs[:members]) for keeper, pairs in whole[:limit]
+        ]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [None, "book", '{"jaccard": 0.9}', '{"keeper": "book", "jaccard": 0.9}', '{"keeper": "book", "spans": []}', "[]"],
+)
+def test_rows_of_an_older_version_are_an_error_that_says_what_to_run(tmp_path, detail):
+    run = RunFolder(str(tmp_path))
+    row = {"id": "part", "reason": "near_duplicate", "domain": "web", "bytes": 9, "detail": detail}
+    entry = write_rows(run.stage("dedupe").uri, "dropped/00000.arrow", [row], DROPPED_SCHEMA)
+    ledger = Ledger()
+    ledger.come_in("web", 1, 9)
+    ledger.drop("web", "near_duplicate", 1, 9)
+    manifest = Manifest(stage="dedupe", fingerprint="old", dropped=[entry], ledger=ledger, seed=0)
+    write_manifest(run.stage("dedupe").manifest_uri, manifest)
+    for read in (list_duplicates, largest_clusters):
+        with pytest.raises(DuplicatesError, match=r"older version of lc_data.*'part'.*lc-data dedupe RECIPE --out"):
+            read(run.uri)

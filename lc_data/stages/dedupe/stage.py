@@ -142,4 +142,4 @@ def _by_shard(removed: pa.Table, first_documents: tuple[int, ...]) -> Iterator[p
         yield batches[0] if batches else pa.RecordBatch.from_pylist([], schema=removed.schema)
 
 
-STAGE = Stage(name="dedupe", version=2, upstream=("filter",), config=_config, work=_work, check=_check)
+STAGE = Stage(name="dedupe", version=3, upstream=("filter",), config=_config, work=_work, check=_check)
