@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 import numpy as np
+import numpy.typing as npt
 
 from lc_data.mixing.refusal import Bounded, InfeasibleMixtureError, refuse_budget, refuse_caps, refuse_long_share
 from lc_data.mixing.solver import GRAIN, Problem, solve_closest
@@ -65,13 +66,14 @@ def plan_stages(
     back = np.argsort(order)
     ordered = Strata(available.documents[order], available.tokens[order])
     scene = Scene(ordered, [domains[row] for row in order], edges_tokens)
-    drawn, plans = np.zeros_like(ordered.tokens), []
+    # Exact, because a token that was rounded up would be a large part of a bucket that has ten.
+    drawn, plans = np.full(ordered.tokens.shape, Fraction(0), object), []
     for name, part in mixture.resolved_stages():
         try:
-            plan = _plan(scene, name, part, drawn)
+            plan, exact = _plan(scene, name, part, drawn)
         except InfeasibleMixtureError as error:
             raise (error if name == WHOLE_RUN else InfeasibleMixtureError(f"stage {name}: {error}")) from None
-        drawn = drawn + plan.wanted_tokens
+        drawn = drawn + exact
         plans.append(plan)
     return [
         MixturePlan(
@@ -98,8 +100,10 @@ def keep_rate(long_share: float, wanted_long_share: float) -> float:
     return p * (1 - q) / (q * (1 - p))
 
 
-def _plan(scene: Scene, name: str, mixture: MixtureSection, drawn: np.ndarray) -> MixturePlan:
-    """Plan one stage: as asked if it can be had, else the closest, else refused."""
+def _plan(
+    scene: Scene, name: str, mixture: MixtureSection, drawn: np.ndarray
+) -> tuple[MixturePlan, npt.NDArray[np.object_]]:
+    """Plan one stage: as asked if it can be had, else the closest, else refused. The second is its tokens, exact."""
     wants = wants_of(scene, mixture)
     limits = [_bounded(scene, want, mixture, drawn) for want in wants]
     asked = _cells(scene, wants, [want.share for want in wants])
@@ -114,7 +118,8 @@ def _plan(scene: Scene, name: str, mixture: MixtureSection, drawn: np.ndarray) -
             [_what_ends(want, limit, budget, ending) for want, limit, _, _ in limits],
         )
         bound = _bound(scene, limits, reasons)
-        return MixturePlan(name, shares, shares, _apportion(asked * budget, budget), bound)
+        exact = asked * budget
+        return MixturePlan(name, shares, shares, _apportion(exact, budget), bound), exact
     if mixture.infeasible == "closest" and wants:
         return _closest(scene, name, mixture, wants, drawn)
     if beyond is not None and 1 <= budget <= possible:
@@ -122,7 +127,9 @@ def _plan(scene: Scene, name: str, mixture: MixtureSection, drawn: np.ndarray) -
     raise refuse_caps(limits, budget, floor(possible))
 
 
-def _closest(scene: Scene, name: str, mixture: MixtureSection, wants: list[Want], drawn: np.ndarray) -> MixturePlan:
+def _closest(
+    scene: Scene, name: str, mixture: MixtureSection, wants: list[Want], drawn: np.ndarray
+) -> tuple[MixturePlan, npt.NDArray[np.object_]]:
     lengths, budget = mixture.lengths, mixture.budget_tokens or 0
     asked = _cells(scene, wants, [want.share for want in wants]).astype(np.float64)
     if lengths.bounded:
@@ -144,13 +151,11 @@ def _closest(scene: Scene, name: str, mixture: MixtureSection, wants: list[Want]
     if not problem.is_feasible:
         raise refuse_budget(budget, limits, mixture)
     given = solve_closest(problem)
-    tokens = np.zeros(scene.available.tokens.shape, np.int64)
+    exact, tokens = _cells(scene, wants, given), np.zeros(scene.available.tokens.shape, np.int64)
     for want, amount in zip(wants, given, strict=True):
-        if amount:
-            exact = np.array([Fraction(amount * int(own), want.available)
-                              for own in scene.available.tokens[want.row, want.buckets]], object)  # fmt: skip
-            tokens[want.row, want.buckets] += _apportion(exact, amount)
-    return MixturePlan(name, asked, tokens / budget, tokens, _bound(scene, limits, _what_bound(problem, given)))
+        tokens[want.row, want.buckets] = _apportion(exact[want.row, want.buckets], amount)
+    bound = _bound(scene, limits, _what_bound(problem, given))
+    return MixturePlan(name, asked, tokens / budget, tokens, bound), exact
 
 
 def _what_ends(want: Want, limit: Fraction, budget: int, ending: bool) -> str:
@@ -200,7 +205,7 @@ def _are_long(scene: Scene, wants: list[Want], lengths: LengthMix) -> tuple[bool
     return tuple(bool(long[want.buckets].all()) for want in wants)
 
 
-def _cells(scene: Scene, wants: list[Want], amounts: Sequence[Fraction]) -> np.ndarray:
+def _cells(scene: Scene, wants: list[Want], amounts: Sequence[Fraction | int]) -> np.ndarray:
     """Spread what each want is given over its buckets by their tokens: exact fractions [n_domains, n_buckets]."""
     cells = np.full(scene.available.tokens.shape, Fraction(0), object)
     for want, amount in zip(wants, amounts, strict=True):
