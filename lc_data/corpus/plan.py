@@ -6,7 +6,7 @@ packs costs one manifest, and any pack a binary search. What a block is, is said
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import lru_cache
@@ -47,6 +47,21 @@ class BlockEntry(BaseModel):
     """xxh3-128 of the file's bytes."""
 
 
+class Continuation(BaseModel):
+    """An older plan that this one is, but for some packs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    plan_hash: str
+    """The hash of that plan."""
+    changed: tuple[int, ...]
+    """The packs that differ, ascending. Whoever has consumed none of them has seen nothing else than this plan has."""
+
+    def changed_before(self, consumed: int) -> tuple[int, ...]:
+        """The packs that differ among the first ``consumed``."""
+        return self.changed[: bisect_left(self.changed, consumed)]
+
+
 class PlanFacts(BaseModel):
     """What the pack manifest says about the plan of one purpose."""
 
@@ -59,6 +74,8 @@ class PlanFacts(BaseModel):
     mask: Mask = "document"
     positions: Positions = "reset"
     blocks: tuple[BlockEntry, ...]
+    continues: tuple[Continuation, ...] = ()
+    """The plan that documents were taken out of, if any were."""
 
 
 class PackPlan:

@@ -93,19 +93,35 @@ class PlanBlock:
         return slice(int(first), int(last))
 
 
+class PlanDigest:
+    """The hash of a plan whose blocks are added one after the other, see :func:`plan_hash`."""
+
+    def __init__(self, seq_len: int, positions: str = "reset") -> None:
+        counted = "" if positions == "reset" else f" positions={positions}"
+        self._head = f"lc_data plan 1 seq_len={seq_len}{counted}".encode()
+        self._columns = {name: xxhash.xxh3_128() for name in _DTYPES}
+
+    def add(self, block: PlanBlock) -> None:
+        """Add the next block."""
+        for name, dtype in _DTYPES.items():
+            values = np.ascontiguousarray(getattr(block, name), dtype.newbyteorder("<"))
+            self._columns[name].update(values.data if len(values) else b"")
+
+    def hexdigest(self) -> str:
+        """Return the hash of the blocks added so far."""
+        whole = xxhash.xxh3_128(self._head)
+        for name, digest in self._columns.items():
+            whole.update(name.encode() + digest.digest())
+        return whole.hexdigest()
+
+
 def plan_hash(blocks: Iterable[PlanBlock], seq_len: int, positions: str = "reset") -> str:
     """Return the hash of a plan's contents: 32 hex digits of xxh3-128.
 
     It covers seq_len, how positions are counted and every value of every block in order, and neither file bytes nor
     Arrow versions nor how the rows were cut into blocks, so that two writers of the same plan agree.
     """
-    digests = {name: xxhash.xxh3_128() for name in _DTYPES}
+    digest = PlanDigest(seq_len, positions)
     for block in blocks:
-        for name, dtype in _DTYPES.items():
-            values = np.ascontiguousarray(getattr(block, name), dtype.newbyteorder("<"))
-            digests[name].update(values.data if len(values) else b"")
-    counted = "" if positions == "reset" else f" positions={positions}"
-    whole = xxhash.xxh3_128(f"lc_data plan 1 seq_len={seq_len}{counted}".encode())
-    for name, digest in digests.items():
-        whole.update(name.encode() + digest.digest())
-    return whole.hexdigest()
+        digest.add(block)
+    return digest.hexdigest()

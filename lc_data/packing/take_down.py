@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 
 import numpy as np
@@ -50,7 +50,8 @@ class TakeDown:
     repeated_tokens: np.ndarray
     """Drawn once more, for packs that had lost everything."""
     removed_pieces: int = 0
-    packs_changed: int = 0
+    changed: list[int] = field(default_factory=list)
+    """Packs that hold other pieces than were planned, ascending."""
     packs_emptied: int = 0
 
     @classmethod
@@ -103,7 +104,7 @@ class Mender:
         pack, pieces = self._place(slots)
         emptied = np.setdiff1d(packs[used[packs - block.first_pack] == 0], pack)
         again = self._again(holes, emptied)
-        self.count.packs_changed += len(packs)
+        self.count.changed += packs.tolist()
         self.count.packs_emptied += len(emptied)
         return _merge(stays, np.concatenate((pack, emptied)), Pieces.concatenate([pieces, again]))
 

@@ -24,7 +24,7 @@ from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.audit import PlanAudit
-from lc_data.packing.plan import EXCLUDED_FILE, EXCLUDED_SCHEMA, PlanBlock, plan_hash
+from lc_data.packing.plan import EXCLUDED_FILE, EXCLUDED_SCHEMA, PlanBlock, PlanDigest, plan_hash
 from lc_data.packing.planner import Draw, PlannedBlock, plan_longest_first, plan_packs
 from lc_data.packing.subject import Subject
 from lc_data.packing.take_down import Mender, Spare, TakeDown
@@ -124,7 +124,8 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     mender = Mender(subject, plan.spares, order.packing)
     audit = PlanAudit(subject, order.packing, plan.planned)
     entries: list[FileEntry] = []
-    mended = _masked(mender.mend(plan.blocks), order.packing)
+    whole = PlanDigest(order.packing.seq_len, order.packing.positions)
+    mended = _masked(mender.mend(_hashed(plan.blocks, whole, order.packing)), order.packing)
     blocks = _written(mended, folder, order.purpose, audit, entries)
     digest = plan_hash(blocks, order.packing.seq_len, order.packing.positions)
     audit.check(plan.planned.sum(axis=0) + mender.count.added_tokens)
@@ -132,6 +133,8 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     if training:
         _enter(supply, plan, mender.count, ledger)
     facts = describe(supply, audit, order.stages, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
+    if mender.count.changed:
+        facts["continues"] = [{"plan_hash": whole.hexdigest(), "changed": mender.count.changed}]
     return TaskRecord(extra=entries, ledger=ledger, facts=facts)
 
 
@@ -206,6 +209,13 @@ def _masked(blocks: Iterable[PlannedBlock], packing: PackSection) -> Iterator[Pl
         yield planned if packing.mask == "document" else replace(planned, block=planned.block.without_masks())
 
 
+def _hashed(blocks: Iterable[PlannedBlock], digest: PlanDigest, packing: PackSection) -> Iterator[PlannedBlock]:
+    """Pass blocks on and add them to the hash of the plan that they would be if nothing were taken out."""
+    for planned in blocks:
+        digest.add(planned.block if packing.mask == "document" else planned.block.without_masks())
+        yield planned
+
+
 def _written(
     blocks: Iterable[PlannedBlock], folder: StageFolder, purpose: str, audit: PlanAudit, entries: list[FileEntry]
 ) -> Iterator[PlanBlock]:
@@ -222,7 +232,7 @@ def _written(
 def _taken(count: TakeDown) -> dict[str, int]:
     """Describe what taking documents down changed in a plan."""
     return {
-        "packs_changed": count.packs_changed,
+        "packs_changed": len(count.changed),
         "packs_emptied": count.packs_emptied,
         "removed_pieces": count.removed_pieces,
         "removed_tokens": int(count.removed_tokens.sum()),

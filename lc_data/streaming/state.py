@@ -6,14 +6,18 @@ resumes with other workers or another number of ranks; a count of packs over all
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lc_data.corpus.plan import Continuation
 from lc_data.failure import Failure
 
 STATE_VERSION = 1
+
+_NAMED = 8
+"""Changed packs that an error names."""
 
 
 class StreamStateError(Failure):
@@ -36,8 +40,12 @@ class StreamState(BaseModel):
     """Packs consumed over all ranks since the beginning of the plan."""
 
 
-def load_state(state: Mapping[str, Any], stream: StreamState, packs: int) -> int:
+def load_state(
+    state: Mapping[str, Any], stream: StreamState, packs: int, continues: Sequence[Continuation] = ()
+) -> int:
     """The packs consumed in a saved state of the stream whose present state is ``stream`` and which has ``packs``.
+
+    A state of a plan that this one ``continues`` is one of this plan, unless it has consumed packs that have changed.
 
     Raises :class:`StreamStateError` when the state is no state, or belongs to another corpus, plan or format.
     """
@@ -57,6 +65,10 @@ def load_state(state: Mapping[str, Any], stream: StreamState, packs: int) -> int
         "plan_hash": "the plan is another one: restore the recipe that the state was saved with and pack again "
         "(the same recipe gives the same plan), or start anew at consumed = 0",
     }
+    older = next((plan for plan in continues if plan.plan_hash == saved.plan_hash), None)
+    if older is not None:
+        _check_unchanged(older, saved)
+        del mends["plan_hash"]
     for name, mend in mends.items():
         before, now = getattr(saved, name), getattr(stream, name)
         if before is not None and before != now:
@@ -67,3 +79,18 @@ def load_state(state: Mapping[str, Any], stream: StreamState, packs: int) -> int
             "neither batches nor tokens"
         )
     return saved.consumed
+
+
+def _check_unchanged(older: Continuation, saved: StreamState) -> None:
+    """Raise :class:`StreamStateError` when packs that a state of an older plan has consumed hold something else now."""
+    changed = older.changed_before(saved.consumed)
+    if changed:
+        named = ", ".join(map(str, changed[:_NAMED])) + (
+            f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else ""
+        )
+        raise StreamStateError(
+            f"the state was saved with {saved.consumed} packs consumed of a plan from which documents have been taken "
+            f"out since, and it had seen them: {len(changed)} of these packs have changed ({named}); resume from a "
+            f"state with consumed <= {changed[0]}, or load state_at({saved.consumed}) of this stream to go on with "
+            "what was learned from them"
+        )

@@ -38,8 +38,15 @@ class Published:
 
 
 def _training(source: str, rate: float, base: float | None, batch: int, **others: Any) -> dict[str, tuple[Any, str]]:
-    keys = {"steps": "steps", "kind": "schedule.kind", "warmup": "schedule.warmup_share",
-            "floor": "schedule.floor_share", "decay": "optimizer.weight_decay", "clip": "optimizer.clip_norm", "betas": "optimizer.betas"}  # fmt: skip
+    keys = {
+        "steps": "steps",
+        "kind": "schedule.kind",
+        "warmup": "schedule.warmup_share",
+        "floor": "schedule.floor_share",
+        "decay": "optimizer.weight_decay",
+        "clip": "optimizer.clip_norm",
+        "betas": "optimizer.betas",
+    }
     numbers = {"optimizer.peak_learning_rate": rate, "model.rope_base": base, "batch_tokens": batch}
     numbers |= {keys[key]: value for key, value in others.items()}
     return {f"pretrain.{key}": (value, source) for key, value in numbers.items()}
@@ -72,6 +79,8 @@ PRESETS: dict[str, Published] = {
         {
             "pack.seq_len": (81920, FU),
             "pack.method": ("concat", FU_CODE),
+            "pack.mask": ("none", FU),
+            "pack.positions": ("continuous", FU),
             "mixture.budget_tokens": (5_000_000_000, FU),
             "mixture.lengths.mode": ("per_source", FU),
             "mixture.lengths.threshold_tokens": (4096, FU),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lc_data import PackedDataset
 from lc_data.corpus.manifest import Manifest
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.tokenized import TokenizedCorpus
@@ -15,6 +16,8 @@ from lc_data.engine.backend import SerialBackend
 from lc_data.engine.stage import bring_up_to_date
 from lc_data.recipe.errors import RecipeError
 from lc_data.stages import pack
+from lc_data.streaming.ledger import pack_hash
+from lc_data.streaming.state import StreamStateError
 from tests.stages.test_balance import recipe
 from tests.stages.test_pack import blocks_of, packed
 
@@ -108,3 +111,24 @@ def test_an_id_that_never_was_is_an_error(tmp_path: Path) -> None:
     run, _ = packed(tmp_path, LENGTHS, **KEYS)
     with pytest.raises(RecipeError, match="never had 2 of these documents: 'web-0-x', 'web-7-3'; an id is"):
         repack(run, exclude={"ids": ["web-0-3", "web-0-x", "web-7-3"]})
+
+
+@pytest.mark.parametrize("mask", ["document", "none"])
+def test_a_stream_goes_on_after_a_take_down_that_changed_nothing_it_had_seen(tmp_path: Path, mask: str) -> None:
+    shape = {"pack": {"seq_len": 512, "block_packs": 16, "global_batch_packs": 4, "mask": mask}}
+    run, before = packed(tmp_path, LENGTHS, **KEYS, **shape)
+    old = PackedDataset(tmp_path)
+    hashes = [pack_hash(row) for row in old]
+    packs = packs_of(run, before, "pretrain")
+    document = packs[20][0][0]
+    first = min(number for number, rows in packs.items() if document in {row[0] for row in rows})
+    states = [old.state_at(consumed) for consumed in (first, first + 1)]
+    after = repack(run, exclude={"ids": [TokenizedCorpus.open(run).document_id(document)]}, **shape)
+    new = PackedDataset(tmp_path)
+    assert after.facts["plans"]["pretrain"]["plan_hash"] != before.facts["plans"]["pretrain"]["plan_hash"]
+    changed = after.facts["plans"]["pretrain"]["continues"][0]["changed"]
+    assert [number for number, seen in enumerate(hashes) if pack_hash(new.pack(number)) != seen] == changed
+    new.load_state_dict(states[0])
+    assert [row["pack_index"] for row in new] == list(range(first, new.packs))
+    with pytest.raises(StreamStateError, match=rf"1 of these packs have changed \({first}\)"):
+        new.load_state_dict(states[1])
