@@ -25,14 +25,17 @@ from lc_data.corpus.readers.record import Document, Rejection
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.lengths.buckets import assign_buckets
-from lc_data.lengths.histogram import measure_lengths
-from lc_data.lengths.table import tables, tables_as_json
+from lc_data.lengths.histogram import LengthHistogram, measure_lengths
+from lc_data.lengths.table import ShareTable, tables, tables_as_json
 from lc_data.lengths.tokenizer import DocumentTokenizer, TokenizerError
 from lc_data.recipe.errors import RecipeError, nearest
 from lc_data.recipe.sources import FieldNames, HtmlSource, IngestSection, Source, TextSource
 
 _BATCH_BYTES = 1 << 20
 """Text that is tokenised together: the tokenizer spreads a batch over the cores."""
+
+_CHUNK = 1 << 18
+"""Documents that are counted together: what is made of them stays in the cache."""
 
 _EXTENSIONS = {
     "jsonl": jsonl.EXTENSIONS,
@@ -84,10 +87,15 @@ class Survey:
         unreadable = f"; {self.unreadable:,} records could not be read" if self.unreadable else ""
         return f"{documents.as_text()}\n\n{tokens.as_text()}\n\n{longest}{unreadable}"
 
-    def _tables(self, edges: Sequence[int]) -> Any:
-        buckets = assign_buckets(self.length, edges)
-        counts = measure_lengths(self.length, self.domain, buckets, len(self.domains), len(edges) + 1)
-        return tables(counts, self.domains, edges)
+    def _tables(self, edges: Sequence[int]) -> tuple[ShareTable, ShareTable]:
+        shape = len(self.domains), len(edges) + 1
+        documents, tokens = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for first in range(0, len(self.length), _CHUNK):
+            length, domain = self.length[first : first + _CHUNK], self.domain[first : first + _CHUNK]
+            counts = measure_lengths(length, domain, assign_buckets(length, edges), *shape)
+            documents += counts.documents
+            tokens += counts.tokens
+        return tables(LengthHistogram(documents, tokens), self.domains, edges)
 
 
 def survey(corpus: Sequence[str], tokenizer: str | None = None, fields: str | None = None) -> Survey:
