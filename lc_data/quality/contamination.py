@@ -4,7 +4,8 @@ One shared 13-gram is the practice since GPT-3 (Brown et al. 2020, arXiv 2005.14
 evaluations need three things more. Their contexts are public books and reports, so a hit in one is news and no reason
 to drop. Their answers quote these contexts, so an n-gram of an answer that also stands in its own context says
 nothing about the answer and is left to the context. And their items repeat forms of words (one n-gram in ten of L-Eval
-recurs), so an n-gram of more than a few items is not looked for.
+recurs), so an n-gram of more than a few items is not looked for. A Han character is half a word, so that Chinese is
+looked for by n-grams twice as long.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from lc_data.failure import Failure
 from lc_data.quality.ngram_index import SLOT_BYTES, NgramHits, NgramIndex, build_index, count_slots, locate_words
 from lc_data.recipe.decontamination import DecontaminationSection
 from lc_data.text.buffers import as_text, text_buffers
-from lc_data.text.characters import character_classes, lower_case
-from lc_data.text.words import content_words
+from lc_data.text.characters import character_classes
+from lc_data.text.words import count_content_words
 
 FIELDS = ("answer", "question", "context")
 """In the order in which they are blamed: an n-gram of several is that of the first."""
@@ -59,7 +60,7 @@ class EvaluationIndex:
     section: DecontaminationSection
     texts: list[EvaluationText] = field(default_factory=list)
     too_short: int = 0
-    """Texts of fewer words than ``min_words``."""
+    """Texts of fewer words than ``min_words``, or ``min_han``."""
     quoted: int = 0
     """N-grams of questions and answers left to their own context."""
     common: int = 0
@@ -103,10 +104,13 @@ class EvaluationIndex:
 
     def _usable_words(self, text: npt.NDArray[np.uint8]) -> int:
         """The n of the n-grams that a text is looked for by; 0 where it is too short to be."""
-        words = _count_words(text, self.section.ngram_words)
-        if 0 < words < self.section.min_words:
+        words, unspaced = count_content_words(text, character_classes())
+        is_han = 2 * unspaced > words
+        least = self.section.min_han if is_han else self.section.min_words
+        if 0 < words < least:
             self.too_short += 1
-        return words if words >= self.section.min_words else 0
+        longest = self.section.ngram_han if is_han else self.section.ngram_words
+        return min(words, longest) if words >= least else 0
 
     def _sample(self, ngrams: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         if len(ngrams) == 1:
@@ -172,11 +176,6 @@ def _merge(
         else:
             stretches.append((number, first, first + words, 1))
     return stretches
-
-
-def _count_words(text: npt.NDArray[np.uint8], most: int) -> int:
-    """The content words of a text, counted no further than ``most``."""
-    return int(content_words(text, 0, character_classes(), lower_case(), np.empty(most, np.uint64))[1])
 
 
 def _without(ngrams: npt.NDArray[np.uint64], others: list[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]:

@@ -137,6 +137,27 @@ def count_spaced_words(data: Bytes, offsets: Counts, classes: Bytes, counts: Cou
 
 
 @kernel
+def count_content_words(text: Bytes, classes: Bytes) -> tuple[int, int]:
+    """The content words of a text, and how many of them are Han or kana characters."""
+    words = unspaced = at = 0
+    inside = False
+    while at < len(text):
+        point, width = code_point(text, at)
+        kind = classes[point]
+        if kind & UNSPACED:
+            words += 1
+            unspaced += 1
+            inside = False
+        elif kind & WORD:
+            words += not inside
+            inside = True
+        else:
+            inside = False
+        at += width
+    return words, unspaced
+
+
+@kernel
 def skip_space(text: Bytes, at: int, end: int, classes: Bytes) -> int:
     """The first byte from ``at`` on that is not white space."""
     while at < end:

@@ -88,6 +88,21 @@ def test_han_characters_are_words():
     assert found([f"从前，{question}！后来"], {"question": [question]}) == [(0, "e#0", "question", question)]
 
 
+def test_a_han_text_is_looked_for_by_longer_ngrams():
+    question = "是哪一位守塔人在大雪封海的冬天里用左手一笔一画地记下了每一艘经过的船只并把账本藏在炉子后面"
+    item = {"question": [question]}
+    assert found([f"他说{question[3:28]}而已", question[:25]], item) == []
+    assert [span for *_, span in found([f"他说{question[3:29]}而已"], item)] == [question[3:29]]
+    assert found([question[:13]], item, ngram_han=13, min_han=8), "as words of a spaced script it would be a hit"
+    short = {"question": [question[:16], question[:15]]}
+    assert gathered(short).too_short == 1
+    assert [span for *_, span in found([f"{NOISE}{question}"], short)] == [question[:16]]
+    mixed = {
+        "question": ["Who wrote the ledger 守塔人 of the winter when every ship passed the pier and none came back?"]
+    }
+    assert gathered(mixed).build().lengths.tolist() == [13]
+
+
 def test_an_answer_that_quotes_its_context_is_context():
     quoted = CONTEXT[:120]
     index = gathered({"answer": [quoted, ANSWER], "context": [CONTEXT]})
@@ -137,21 +152,22 @@ WORDS = st.lists(st.sampled_from(["a", "b", "ç", "长", "江"]), max_size=14).m
 @settings(max_examples=150, deadline=None)
 @given(st.lists(WORDS, max_size=5), st.lists(WORDS, min_size=1, max_size=4))
 def test_the_hits_are_those_of_lists_of_words(documents, questions):
-    n, least = 4, 2
+    n, least, n_han, least_han = 4, 2, 5, 3
     looked_for = set()
     for question in questions:
         words = list_content_words(question)
-        size = min(len(words), n)
-        if size >= least:
+        is_han = 2 * sum(word in "长江" for word in words) > len(words)
+        size = min(len(words), n_han if is_han else n)
+        if size >= (least_han if is_han else least):
             looked_for |= {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}
     expected = set()
     for row, document in enumerate(documents):
         words = list_content_words(document)
-        for size in range(least, n + 1):
+        for size in range(least, n_han + 1):
             for at in range(len(words) - size + 1):
                 if tuple(words[at : at + size]) in looked_for:
                     expected |= {(row, word) for word in range(at, at + size)}
-    index = gathered({"question": questions}, ngram_words=n, min_words=least)
+    index = gathered({"question": questions}, ngram_words=n, min_words=least, ngram_han=n_han, min_han=least_han)
     covered = set()
     for each in overlaps(documents, index):
         text = documents[each.row].encode()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lc_data.text.buffers import as_text, each_text, text_buffers
 from lc_data.text.characters import ALPHA, SPACE, SYMBOL, UNSPACED, character_classes, lower_case
 from lc_data.text.reference import list_content_words, list_spaced_words
-from lc_data.text.words import content_words, count_spaced_words, spaced_words
+from lc_data.text.words import content_words, count_content_words, count_spaced_words, spaced_words
 
 _ANY = st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")
 _COMMON = st.sampled_from("ab Zé\n\t \u3000\u2028.,…-'_9٣ß汉字。、のカ々한ไ́🙂")
@@ -92,6 +92,13 @@ def test_counting_a_column_counts_each_row(texts):
 def test_what_a_word_is(text, content, spaced):
     assert list_content_words(text) == content
     assert list_spaced_words(text) == spaced
+
+
+@given(st.text("aé1汉カ🙂 ,_\n\u0301", max_size=40))
+def test_content_words_are_counted_and_those_of_one_character(text):
+    words, unspaced = count_content_words(as_text(text), character_classes())
+    assert words == len(list_content_words(text))
+    assert unspaced == sum(character in "汉カ" for character in text)
 
 
 def test_white_space_is_what_python_says():
