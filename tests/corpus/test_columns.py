@@ -18,18 +18,21 @@ from lc_data.corpus.fingerprint import file_checksum
 from lc_data.corpus.ledger import Ledger
 from lc_data.corpus.manifest import Manifest, write_manifest
 from lc_data.corpus.run import RunFolder
-from lc_data.corpus.shard import write_documents
+from lc_data.corpus.shard import read_batches, write_documents
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError
 from lc_data.corpus.tokenized_writer import write_columns
+from lc_data.corpus.verify import verify_run
 from lc_data.corpus.verify_tokens import verify_tokens
 from lc_data.engine.backend import SerialBackend
 from lc_data.engine.stage import bring_up_to_date
 from lc_data.engine.task import TaskError
 from lc_data.failure import Failure
+from lc_data.journey import travel
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.load import parse_recipe
 from lc_data.stages.bucket import STAGE
 from tests.lengths.texts import mixed_text, small_tokenizer
+from tests.small_corpus import small_recipe, write_small_corpus
 
 NAMES = ("coherence", "gzip_ratio", "score")
 
@@ -191,3 +194,30 @@ def test_a_column_named_twice_is_refused():
             "name: c\nsources: [{name: w, kind: jsonl, domain: w, paths: [n]}]\ntokenizer: {train: {}}\n"
             "bucket: {columns: [a, a]}"
         )
+
+
+def test_what_the_filter_measures_becomes_columns_of_a_whole_run(tmp_path):
+    write_small_corpus(tmp_path / "corpus")
+    recipe = small_recipe(
+        tmp_path / "corpus",
+        "filter.rules=[{rule: length, min_bytes: 40}, {rule: coherence, domains: [books], piece_bytes: 1024}]",
+        "filter.gzip_band={domains: [web, books], drop_low: 0.05, drop_high: 0.05}",
+        "bucket.columns=[gzip_ratio, coherence]",
+    )
+    run = RunFolder(str(tmp_path / "run"))
+    list(travel(recipe, run, "pack"))
+    assert not verify_run(run.uri)
+    corpus = TokenizedCorpus.open(run)
+    ratio = corpus.column("gzip_ratio")
+    banded = np.isin(corpus.domain, [corpus.domains.index(name) for name in ("web", "books")])
+    np.testing.assert_array_equal(np.isfinite(ratio), banded)
+    assert 0 < np.nanmin(ratio) < np.nanmax(ratio) < 1.5
+    whole = {
+        document["id"]: json.loads(document["metadata"] or "{}").get("lc_data", {})
+        for entry in run.stage("dedupe").manifest().shards
+        for batch in read_batches(run.stage("dedupe").file(entry.file))
+        for document in batch.select(["id", "metadata"]).to_pylist()
+    }
+    for name in corpus.column_names:
+        wanted = [whole[corpus.document_id(number)].get(name, np.nan) for number in range(corpus.document_count)]
+        np.testing.assert_array_equal(corpus.column(name), np.array(wanted, np.float32))
