@@ -166,8 +166,8 @@ def _duplicate(row: dict[str, Any], run: str) -> Duplicate:
         found = None
     if found is None or not found.measures:
         raise DuplicatesError(
-            f"{run} was deduplicated by an older version of lc_data, which does not say of {row['id']!r} what stays for "
-            f"it and what they share: make the stage again with `lc-data dedupe RECIPE --out {run}`"
+            f"{run} was deduplicated by an older version of lc_data, that does not say of {row['id']!r} what stays "
+            f"for it and what they share: make the stage again with `lc-data dedupe RECIPE --out {run}`"
         )
     return found
 

@@ -150,9 +150,9 @@ def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs, ngram_words: i
         numbers = np.unique(batches[part]).tolist()
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
             here = np.arange(part.start, part.stop)[batches[part] == number]
-            for document, text in zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True):
-                found.texts[document] = text
-                found.shingles[document] = shingle_set(text, ngram_words)
+            found.texts |= dict(zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True))
+    # Not before the last file is closed: what is mapped of a book's shard counts too.
+    found.shingles = {document: shingle_set(text, ngram_words) for document, text in found.texts.items()}
     return found
 
 
