@@ -92,6 +92,28 @@ _add_step("sft", "Fine-tune on the packed dialogues, with loss on the answers.")
 
 
 @app.command()
+def plan(
+    recipe: RecipeArgument,
+    out: OutOption = None,
+    override: OverrideOption = None,
+    tokens_per_second: Annotated[
+        float | None, typer.Option(min=1e-9, help="How fast the model trains, over all devices, for the hours.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a recipe would give, from the run's index, before anything is written: shares, repeats, rows, hours.
+
+    A mixture that cannot be had is refused with what binds, and exits with 2.
+    """
+    from lc_data.forecast.forecast import forecast
+    from lc_data.forecast.page import as_text
+
+    loaded, folder = _open(recipe, override, out)
+    found = forecast(loaded, folder, tokens_per_second)
+    _tell(found.model_dump(mode="json"), as_text(found), as_json)
+
+
+@app.command()
 def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="A folder in Hugging Face format: config.json and safetensors.")],
     run: Annotated[str, typer.Option("--run", help="The packed run whose held-out documents are used.")],

@@ -21,12 +21,13 @@ ALLOWED = {
     "corpus": {"recipe", "failure", "packing"},
     "engine": {"corpus", *FOUNDATION},
     "stages": {*PURE, "corpus", "engine", *FOUNDATION},
+    "forecast": {*PURE, "corpus", "engine", "stages", *FOUNDATION},
     "streaming": {"corpus", "packing", *FOUNDATION},
     "exports": {"streaming", "packing", "corpus", *FOUNDATION},
     "training": {"streaming", "corpus", *FOUNDATION},
     "evaluation": {"training", "streaming", "corpus", *FOUNDATION},
     "reports": {"corpus", *FOUNDATION},
-    "bench": {*PURE, "corpus", "engine", "stages", "streaming", "training", *FOUNDATION},
+    "bench": {*PURE, "corpus", "engine", "stages", "forecast", "exports", "streaming", "training", *FOUNDATION},
 }
 """Room -> rooms of lc_data that it may import. The command line and the journey may know everything."""
 

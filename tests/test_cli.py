@@ -54,6 +54,7 @@ def test_help_names_every_command(monkeypatch, capsys):
         "report",
         "verify",
         "trace",
+        "export",
         "bench",
         "doctor",
     ):
@@ -161,3 +162,12 @@ def test_doctor_tells_machines_what_it_tells_people(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["cores"] >= 1
     assert call(monkeypatch, "doctor") == 0
     assert "cores" in capsys.readouterr().out
+
+
+def test_export_writes_rows_and_then_has_nothing_to_do(monkeypatch, capsys, packed, tmp_path):
+    for _ in range(2):
+        assert call(monkeypatch, "export", packed, tmp_path / "out", "--to", "mds", "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert {file["file"] for file in said["files"]} == {"index.json", "part-00000.mds"}
+    assert call(monkeypatch, "export", packed, tmp_path / "out", "--to", "msd") == 2
+    assert "did you mean 'mds'" in capsys.readouterr().err

@@ -40,8 +40,8 @@ def varlen_batch(packs: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Row:
     rows = [packs] if isinstance(packs, Mapping) else packs
     if any("cu_seqlens" not in row for row in rows):
         raise BoundaryError(
-            "packs came here without cu_seqlens: set remove_unused_columns=False in TrainingArguments, or Trainer drops "
-            "everything that the model's forward does not name"
+            "packs came here without cu_seqlens: Trainer takes away what the model's forward does not name, unless "
+            "TrainingArguments has remove_unused_columns=False"
         )
     joined = join_packs([dict(row) for row in rows])
     _check_positions(joined["position_ids"], joined["cu_seqlens"])
@@ -65,8 +65,8 @@ def _check_positions(position_ids: Tensor, cu_seqlens: Tensor) -> None:
     guessed = (position_ids.diff() != 1).nonzero().flatten() + 1
     if not torch.equal(guessed, cu_seqlens[1:-1].to(guessed.dtype)):
         raise BoundaryError(
-            f"position_ids suggest {len(guessed) + 1} documents, cu_seqlens has {len(cu_seqlens) - 1}: transformers "
-            "would guess the wrong boundaries; pack with positions that restart at each document"
+            f"position_ids suggest {len(guessed) + 1} documents, cu_seqlens has {len(cu_seqlens) - 1}: only flash "
+            "attention would keep to the latter; pack with mask: document and positions: reset"
         )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from lc_data import PackedDataset
+from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.plan import PlanError
 from lc_data.corpus.tokenized import TokenizedError
 from lc_data.failure import Failure
@@ -309,11 +310,12 @@ def test_streaming_needs_nothing_of_the_pipeline(packed: PackedRun) -> None:
     assert (ended.stdout, ended.stderr) == (f"{packed.plans['pretrain']['packs']} []\n", "")
 
 
-def test_a_run_may_be_a_uri(packed: PackedRun) -> None:
+def test_a_run_may_be_a_uri(packed: PackedRun, tmp_path: Path) -> None:
     remote = fsspec.filesystem("memory")
     remote.put(str(packed.folder), "/stream-test", recursive=True)
     try:
-        here, there = PackedDataset(f"file://{packed.folder}"), PackedDataset("memory://stream-test")
+        here = PackedDataset(f"file://{packed.folder}")
+        there = PackedDataset("memory://stream-test", copies=LocalCopies(tmp_path, 1 << 30))
         assert [as_lists(pack) for pack in here] == [as_lists(pack) for pack in there]
         assert here.state_dict() == there.state_dict()
     finally:

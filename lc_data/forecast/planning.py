@@ -1,0 +1,109 @@
+"""Planning in a scratch run: the real balance and pack stages over an index, so that what is forecast is what is done.
+
+Above a million documents packing is planned over every n-th of them and counted up: strata lie together in the index,
+so each is thinned alike, and rows that hold hundreds of documents fill alike too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lc_data.corpus import storage
+from lc_data.corpus.run import RunFolder
+from lc_data.corpus.shard import read_table
+from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.engine.backend import SerialBackend
+from lc_data.engine.stage import bring_up_to_date
+from lc_data.forecast.index import Index, publish_index
+from lc_data.recipe.exclusion import ExclusionSection
+from lc_data.recipe.mixture import MixtureSection
+from lc_data.recipe.recipe import Recipe
+from lc_data.stages import balance, pack
+
+WHOLE_DOCUMENTS = 1_000_000
+"""Up to so many documents rows are planned over all of them."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the stages planned."""
+
+    sampling: list[dict[str, Any]]
+    """Rows of ``sampling.arrow``."""
+    plans: dict[str, dict[str, Any]]
+    """Facts of the plans, by purpose."""
+    thinned_by: int
+    disk_bytes: int
+    """Of what the two stages wrote, counted up."""
+
+
+def plan_index(recipe: Recipe, run: RunFolder) -> Planned:
+    """Plan a recipe over the index of a run; raises what the stages raise: RecipeError for a mixture that cannot be."""
+    # Taking documents down changes single packs only, and looks for their ids in shards that a scratch run lacks.
+    recipe = recipe.model_copy(update={"exclude": ExclusionSection()})
+    corpus = TokenizedCorpus.open(run)
+    thinned_by = -(-corpus.document_count // WHOLE_DOCUMENTS)
+    with _scratch(run) as scratch:
+        bring_up_to_date(balance.STAGE, recipe, scratch, SerialBackend())
+        sampling = read_table(scratch.stage("balance").file(balance.SAMPLING_FILE)).to_pylist()
+        written = _written_bytes(scratch, "balance")
+        if thinned_by == 1:
+            report = bring_up_to_date(pack.STAGE, recipe, scratch, SerialBackend())
+            return Planned(sampling, report.manifest.facts["plans"], 1, written + _written_bytes(scratch, "pack"))
+    with TemporaryDirectory(prefix="lc_data-plan-") as folder:
+        thin = RunFolder(folder)
+        columns = {name: corpus.column(name) for name in corpus.column_names}
+        whole = Index(corpus.length, corpus.domain, corpus.bucket, columns)
+        publish_index(thin, whole.thin(thinned_by), run.stage("bucket").manifest().facts)
+        recipe = _thin_recipe(recipe, thinned_by)
+        bring_up_to_date(balance.STAGE, recipe, thin, SerialBackend())
+        report = bring_up_to_date(pack.STAGE, recipe, thin, SerialBackend())
+        plans = {name: _count_up(facts, thinned_by) for name, facts in report.manifest.facts["plans"].items()}
+        return Planned(sampling, plans, thinned_by, written + thinned_by * _written_bytes(thin, "pack"))
+
+
+@contextmanager
+def _scratch(run: RunFolder) -> Iterator[RunFolder]:
+    """A run that has the bucket stage of another one, and room for the stages after it."""
+    with TemporaryDirectory(prefix="lc_data-plan-") as folder:
+        scratch = RunFolder(folder)
+        if storage.is_local(run.uri):
+            Path(folder, "bucket").symlink_to(storage.local_path(run.stage("bucket").uri).absolute())
+        else:
+            corpus = TokenizedCorpus.open(run)
+            columns = {name: corpus.column(name) for name in corpus.column_names}
+            index = Index(corpus.length, corpus.domain, corpus.bucket, columns)
+            publish_index(scratch, index, run.stage("bucket").manifest().facts)
+        yield scratch
+
+
+def _written_bytes(run: RunFolder, stage: str) -> int:
+    return sum(entry.bytes for entry in run.stage(stage).manifest().files())
+
+
+def _thin_recipe(recipe: Recipe, divisor: int) -> Recipe:
+    """The recipe for a corpus that is so many times smaller."""
+
+    def thin(mixture: MixtureSection) -> MixtureSection:
+        budget = mixture.budget_tokens
+        stages = tuple(
+            stage.model_copy(update={"budget_tokens": max(1, stage.budget_tokens // divisor)})
+            for stage in mixture.stages
+        )
+        return mixture.model_copy(
+            update={"budget_tokens": None if budget is None else max(1, budget // divisor), "stages": stages}
+        )
+
+    return recipe.model_copy(update={"mixture": thin(recipe.mixture), "sft_mixture": thin(recipe.sft_mixture)})
+
+
+def _count_up(facts: dict[str, Any], times: int) -> dict[str, Any]:
+    counted = {name: facts[name] * times for name in ("packs", "tokens", "padding_tokens", "pieces")}
+    return facts | counted | {"fill": float(np.clip(facts["fill"], 0, 1))}
