@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from lc_data.bench.result import BenchRow, compare_in_turn
+from lc_data.bench.result import BenchRow, compare_in_turn, row_without
 from lc_data.packing.best_fit import best_fit_decreasing
 
 _AXOLOTL_GROUP = 100_000
@@ -118,16 +118,10 @@ def compare_with_packers(lengths: np.ndarray, seq_len: int, packers: Sequence[Pa
     best_fit_decreasing(np.array([1], np.int32), seq_len)  # compiles
     for packer in packers:
         if importlib.util.find_spec(packer.package) is None:
-            rows.append(missing("rows of pieces", "s per million documents", packer.name))
+            rows.append(row_without("rows of pieces", "s per million documents", packer.name))
         else:
             rows += _compare(lengths[: packer.documents], seq_len, packer)
     return rows
-
-
-def missing(what: str, unit: str, peer: str) -> BenchRow:
-    """Return the row of a peer that is not installed."""
-    nothing = float("nan")
-    return BenchRow(what, unit, nothing, f"{peer} (not installed)", nothing, nothing)
 
 
 def _compare(lengths: np.ndarray, seq_len: int, packer: Packer) -> list[BenchRow]:

@@ -24,6 +24,12 @@ class BenchRow:
     ratio: float
 
 
+def row_without(what: str, unit: str, peer: str) -> BenchRow:
+    """Return the row of a comparison with a peer that is not installed: it has no numbers."""
+    nothing = float("nan")
+    return BenchRow(what, unit, nothing, f"{peer} (not installed)", nothing, nothing)
+
+
 @dataclass(frozen=True)
 class BenchResult:
     """All comparisons of one bench on one machine."""

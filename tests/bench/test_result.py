@@ -49,7 +49,7 @@ def test_the_json_has_the_promised_shape():
 def test_a_wrong_name_or_data_that_is_not_wanted_is_said():
     with pytest.raises(RecipeError, match="did you mean 'sketch'"):
         run_bench("skech")
-    with pytest.raises(RecipeError, match="--data is for bench 'chain'"):
+    with pytest.raises(RecipeError, match="--data and --tokenizer are for"):
         run_bench("sketch", ["documents.jsonl"])
 
 
