@@ -89,7 +89,7 @@ def test_an_epoch_is_every_token_of_every_document_once(tmp_path: Path, seq_len:
     streams = stratum_streams(stratum, made.lengths, np.zeros(len(documents), bool), seq_len)
     draws = [Draw(stream, stream.tokens, domain, 0) for domain, stream in streams.items()]
     packing = PackSection.model_construct(seq_len=seq_len, block_packs=16, global_batch_packs=4)
-    made.write_plan("pretrain", seq_len, list(plan_packs(draws, packing, seed=9)))
+    made.write_plan("pretrain", seq_len, [planned.block for planned in plan_packs([draws], packing, seed=9)])
 
     parts: dict[int, dict[int, list[int]]] = {}
     for rank in range(2):
