@@ -44,8 +44,8 @@ class TokenizeSizes:
     environment_bytes: int = 60_000_000
     peer_bytes: int = 2_000_000
     """What the peer reads of each kind."""
-    turns: int = 4
-    """In how many portions the two read a kind in turn."""
+    portion_bytes: int = 16 << 20
+    """What ours reads, and checks, in one go, as the smallest part of the bucket stage; the two take turns."""
     memory_bytes: int = 8_000_000
     """The one text whose memory is measured."""
     vocabulary: int = 32_768
@@ -108,9 +108,10 @@ def _measure(
     """Both sides on a kind of text, in turn: ours all of a portion, the peer its head."""
     ours, theirs = sides
     shuffled = random.Random(8).sample(texts, len(texts))
-    for turn in range(min(sizes.turns, len(texts))):
-        portion = shuffled[turn :: sizes.turns]
-        part = list(head(portion, sizes.peer_bytes // sizes.turns))
+    turns = min(len(texts), max(1, round(size_of(texts) / sizes.portion_bytes)))
+    for turn in range(turns):
+        portion = shuffled[turn::turns]
+        part = list(head(portion, sizes.peer_bytes // turns))
         seconds, _ = _timed(partial(encode_as_stage, ours, portion))
         peer_seconds, expected = _timed(partial(theirs.encode_batch_fast, part, add_special_tokens=False))
         for text, tokens, encoding in zip(part, ours.encode(part), expected, strict=True):

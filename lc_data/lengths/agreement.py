@@ -3,7 +3,7 @@
 Encoding everything twice would cost what the faster engine saves (the reference takes 10 to 100 times as long). So a
 tokenizer is tried on texts that stress pre-tokenizers, and of every part of a shard a few documents are encoded by
 both: those with the smallest id keys, the same whoever runs the part, and the longest, in windows of a few KB. At 16 MB
-a part that is 0.5% of its text.
+a part that is at most 0.5% of its text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lc_data.lengths.gigatoken_encoder import EngineError
 from lc_data.lengths.reference_encoder import ReferenceEncoder, Tokens
 
 SAMPLED_DOCUMENTS = 16
-WINDOW_CHARACTERS = 4 << 10
+WINDOW_BYTES = 4 << 10
 """A sampled document longer than this is compared on one window of this size, from a place that its key picks."""
-LONGEST_WINDOW_CHARACTERS = 16 << 10
+LONGEST_WINDOW_BYTES = 16 << 10
 """The window of the longest document."""
 
 HARD_TEXTS = (
@@ -103,11 +103,11 @@ class AgreementSample:
         """Consider a document; ``key`` is a 64-bit hash of its id."""
         size = len(text)
         if size > self._longest[0] or (size == self._longest[0] and document_id < self._longest[1]):
-            self._longest = (size, document_id, _window(text, key, LONGEST_WINDOW_CHARACTERS))
+            self._longest = (size, document_id, _window(text, key, LONGEST_WINDOW_BYTES))
         is_full = len(self._smallest) == SAMPLED_DOCUMENTS
         if is_full and -key <= self._smallest[0][0]:
             return
-        entry = (-key, document_id, _window(text, key, WINDOW_CHARACTERS))
+        entry = (-key, document_id, _window(text, key, WINDOW_BYTES))
         if is_full:
             heapq.heapreplace(self._smallest, entry)
         else:
@@ -122,9 +122,11 @@ class AgreementSample:
             yield f"document {document_id}", text
 
 
-def _window(text: str, key: int, characters: int) -> str:
-    start = key % max(1, len(text) - characters + 1)
-    return text[start : start + characters]
+def _window(text: str, key: int, size_bytes: int) -> str:
+    """At most so many bytes of a text, from a character that the key picks."""
+    start = key % max(1, len(text) - size_bytes + 1)
+    part = text[start : start + size_bytes]
+    return part if part.isascii() else part.encode()[:size_bytes].decode(errors="ignore")
 
 
 def _around(token: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from lc_data.lengths.gigatoken_encoder import GigatokenEncoder
 from lc_data.recipe.errors import RecipeError
 from tests.lengths.texts import mixed_text, small_tokenizer
 
-TINY = TokenizeSizes(peer_bytes=20_000, turns=2, memory_bytes=100_000)
+TINY = TokenizeSizes(peer_bytes=20_000, portion_bytes=30_000, memory_bytes=100_000)
 
 
 def write_corpus(folder) -> None:

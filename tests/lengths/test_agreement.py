@@ -12,9 +12,9 @@ from tokenizers import AddedToken, Tokenizer
 
 from lc_data.lengths.agreement import (
     HARD_TEXTS,
-    LONGEST_WINDOW_CHARACTERS,
+    LONGEST_WINDOW_BYTES,
     SAMPLED_DOCUMENTS,
-    WINDOW_CHARACTERS,
+    WINDOW_BYTES,
     AgreementSample,
     check_engine,
     compare,
@@ -60,8 +60,9 @@ def test_the_sample_is_the_smallest_keys_and_the_longest_in_any_order(documents,
     assert list(sample.texts()) == [(f"document {key:020}", text) for key, text in [*smallest, *longest]]
 
 
-def test_long_documents_give_one_window():
-    text = "".join(random.Random(0).choices("abcdef ", k=100_000))
+@pytest.mark.parametrize("alphabet", ["abcdef ", "天地玄黄"])
+def test_long_documents_give_one_window(alphabet):
+    text = "".join(random.Random(0).choices(alphabet, k=100_000))
     sample = AgreementSample()
     sample.offer(123_456_789, "long", text)
     sample.offer(5, "short", "short")
@@ -69,7 +70,8 @@ def test_long_documents_give_one_window():
     assert short == "short"
     assert window in text
     assert longest in text
-    assert (len(window), len(longest)) == (WINDOW_CHARACTERS, LONGEST_WINDOW_CHARACTERS)
+    assert WINDOW_BYTES - 4 < len(window.encode()) <= WINDOW_BYTES
+    assert LONGEST_WINDOW_BYTES - 4 < len(longest.encode()) <= LONGEST_WINDOW_BYTES
 
 
 def test_a_difference_names_the_document_and_the_place(reference):
