@@ -93,8 +93,9 @@ class SamplingPlan:
         return [(row, name) for row, name in enumerate(self.domains) if self.everything.documents[row].any()]
 
     def _describe_whole(self) -> dict[str, Any]:
-        planned, wanted = self.planned.sum(axis=0), np.sum([stage.wanted_tokens for stage in self.stages], axis=0)
-        budget, total = max(int(wanted.sum()), 1), max(int(planned.sum()), 1)
+        planned, budget = self.planned.sum(axis=0), sum(stage.budget_tokens for stage in self.stages)
+        wanted = np.sum([stage.wanted_share * (stage.budget_tokens / budget) for stage in self.stages], axis=0)
+        total = max(int(planned.sum()), 1)
         domains = {}
         for row, name in self._present():
             seen: list[int] = []
@@ -104,7 +105,7 @@ class SamplingPlan:
                 for repeat, tokens in enumerate(repeats):
                     seen[repeat] += tokens
             domains[name] = {
-                "wanted_share": int(wanted[row].sum()) / budget,
+                "wanted_share": float(wanted[row].sum()),
                 "planned_tokens": int(planned[row].sum()),
                 "planned_share": int(planned[row].sum()) / total,
                 "held_out_tokens": int(self.held_out.tokens[row].sum()),
