@@ -1,4 +1,4 @@
-"""Shingles: the word n-grams of a text as 64-bit hashes, and the exact similarity of two texts by them.
+"""Shingles: the word n-grams of a text as 64-bit hashes, of which sets are made and compared.
 
 A shingle's hash depends on its words and their order alone, so equal n-grams have equal hashes in every document, and
 the sets of hashes stand for the sets of n-grams up to collisions of one in 2^64.
@@ -17,29 +17,25 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 """An n-gram's hash is the polynomial of its words' hashes at this base, mixed."""
 
 
-def shingle_set(text: npt.NDArray[np.uint8], ngram_words: int) -> npt.NDArray[np.uint64]:
+def shingle_set(text: npt.NDArray[np.uint8], ngram_words: int, part: int = 0, parts: int = 1) -> npt.NDArray[np.uint64]:
     """The different shingles of a text (UTF-8 bytes), sorted: uint64. Empty where it has fewer words than a shingle.
 
-    Takes 8 bytes a shingle: 1.5 times the size of an English text, 2.7 times that of a Chinese one.
+    Takes 8 bytes a shingle: 1.5 times the size of an English text, 2.7 times that of a Chinese one. Where that is too
+    much only those of one of ``parts`` equal ranges of hashes are given.
     """
+    lowest, highest = np.uint64((part << 64) // parts), np.uint64(((part + 1 << 64) // parts) - 1)
     tables = character_classes(), lower_case()
     hashes = np.empty(BLOCK_WORDS + ngram_words - 1, np.uint64)
     # A word takes two bytes on average at least; memory that is never written is never used.
     shingles = np.empty(len(text) // 2 + 1 + BLOCK_WORDS, np.uint64)
     at = held = total = 0
     while at < len(text):
-        at, held, count = next_shingles(text, at, held, tables, hashes, shingles[total : total + BLOCK_WORDS])
-        total += count
+        block = shingles[total : total + BLOCK_WORDS]
+        at, held, count = next_shingles(text, at, held, tables, hashes, block)
+        total += count if parts == 1 else _keep_range(block[:count], lowest, highest)
     shingles[:total].sort()
     shingles.resize(drop_repeats(shingles[:total]), refcheck=False)
     return shingles
-
-
-def jaccard(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> float:
-    """The Jaccard similarity of two sorted sets; 0 where both are empty, since nothing shows that they are alike."""
-    shared = count_shared(left, right)
-    union = len(left) + len(right) - shared
-    return shared / union if union else 0.0
 
 
 @kernel
@@ -70,6 +66,17 @@ def next_shingles(
     for index in range(ngram - 1):
         hashes[index] = hashes[written + index]
     return at, ngram - 1, written
+
+
+@kernel
+def _keep_range(hashes: Hashes, lowest: np.uint64, highest: np.uint64) -> int:
+    """Move the values of a range to the front; returns how many there are."""
+    count = 0
+    for index in range(len(hashes)):
+        if lowest <= hashes[index] <= highest:
+            hashes[count] = hashes[index]
+            count += 1
+    return count
 
 
 @kernel

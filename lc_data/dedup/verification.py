@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from lc_data.dedup.shingles import jaccard
+from lc_data.dedup.shingles import count_shared, shingle_set
+
+_TEXT_BYTES = 64 << 20
 
 
 def split_pairs(
@@ -34,7 +36,20 @@ def split_pairs(
 
 
 def measure_pairs(
-    pairs: npt.NDArray[np.int64], shingle_sets: Mapping[int, npt.NDArray[np.uint64]]
+    pairs: npt.NDArray[np.int64], texts: Mapping[int, npt.NDArray[np.uint8]], ngram_words: int
 ) -> npt.NDArray[np.float64]:
-    """The exact Jaccard similarity of each pair: float64[pairs]."""
-    return np.array([jaccard(shingle_sets[left], shingle_sets[right]) for left, right in pairs.tolist()], np.float64)
+    """The exact Jaccard similarity of each pair by its sets of word n-grams: float64[pairs].
+
+    0 where both sets are empty, since nothing shows that they are alike. Texts of more than 64 MB together, two books
+    say, are read several times, each time for a part of their n-grams, so that no more than that is held.
+    """
+    parts = max(1, -(-sum(len(text) for text in texts.values()) // _TEXT_BYTES))
+    shared, union = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+    for part in range(parts):
+        sets = {document: shingle_set(text, ngram_words, part, parts) for document, text in texts.items()}
+        for row, (left, right) in enumerate(pairs.tolist()):
+            both = count_shared(sets[left], sets[right])
+            shared[row] += both
+            union[row] += len(sets[left]) + len(sets[right]) - both
+        del sets
+    return shared / np.maximum(union, 1)

@@ -19,7 +19,6 @@ from lc_data.dedup.buckets import (
     partition_of,
     unique_pairs,
 )
-from lc_data.dedup.verification import measure_pairs, split_pairs
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), max_size=60)
 
@@ -125,19 +124,3 @@ def test_documents_beyond_four_bytes_are_refused():
 def test_partitions_are_a_power_of_two():
     with pytest.raises(ValueError, match="3 partitions"):
         partition_of(np.zeros(1, np.uint64), 3)
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.integers(1, 60))
-def test_runs_cover_all_pairs_and_keep_to_the_budget(pairs, budget):
-    sizes = np.arange(10) + 1
-    table = np.array(pairs, np.int64).reshape(-1, 2)
-    runs = list(split_pairs(table, sizes, budget))
-    assert [row for run in runs for row in range(run.start, run.stop)] == list(range(len(pairs)))
-    for run in runs:
-        held = sizes[np.unique(table[run])].sum()
-        assert held <= budget or run.stop - run.start == 1
-
-
-def test_pairs_are_measured_in_their_order():
-    sets = {1: np.array([1, 2, 3, 4], np.uint64), 2: np.array([2, 3, 4], np.uint64), 3: np.array([], np.uint64)}
-    assert measure_pairs(np.array([[1, 2], [1, 3], [2, 2]]), sets).tolist() == [0.75, 0.0, 1.0]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lc_data.dedup.minhash import band_keys, estimate_jaccard, permutations, sign
-from lc_data.dedup.shingles import jaccard, shingle_set
+from lc_data.dedup.shingles import shingle_set
 from lc_data.text.buffers import as_text
 from lc_data.text.reference import list_content_words
 from tests.dedup.prose import edit, exact_jaccard, ngram_set, prose
@@ -52,10 +52,12 @@ def test_shingles_go_on_across_blocks():
     assert len(shingle_set(as_text(text), 5)) == 9_996
 
 
-@given(TEXTS, TEXTS, st.integers(1, 3))
-def test_jaccard_is_that_of_the_sets(left, right, n):
-    expected = exact_jaccard(left, right, n)
-    assert jaccard(shingle_set(as_text(left), n), shingle_set(as_text(right), n)) == pytest.approx(expected)
+@given(TEXTS, st.integers(1, 6), st.integers(1, 5))
+def test_parts_of_the_shingles_are_ranges_that_make_up_all_of_them(text, n, parts):
+    found = [shingle_set(as_text(text), n, part, parts) for part in range(parts)]
+    assert np.concatenate(found).tolist() == shingle_set(as_text(text), n).tolist()
+    for part, shingles in enumerate(found):
+        assert all(value * parts >> 64 == part for value in shingles.tolist())
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.integers(1, 5))

@@ -67,10 +67,9 @@ def verify_near(task: Task, folder: StageFolder) -> TaskRecord:
     if near is None:
         raise ValueError("near-duplicates are not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
-    read = _read(np.unique(pairs), payload, near.ngram_words)
-    similarities = measure_pairs(pairs, read.shingles)
+    read = _read(np.unique(pairs), payload)
     # All are measured before any is followed through the texts: shingles and indexes of books are never held together.
-    read.shingles.clear()
+    similarities = measure_pairs(pairs, read.texts, near.ngram_words)
     rows: list[tuple[Any, ...]] = []
     for (left, right), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
         if similarity >= near.threshold:
@@ -89,7 +88,8 @@ def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
     if containment is None:
         raise ValueError("containment is not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
-    read = _read(np.unique(pairs), payload, containment.ngram_words)
+    read = _read(np.unique(pairs), payload)
+    read.shingles = {document: shingle_set(text, containment.ngram_words) for document, text in read.texts.items()}
     measured_pairs = [
         [_measure(one, other, read, containment) for one, other in ((left, right), (right, left))]
         for left, right in pairs.tolist()
@@ -141,7 +141,7 @@ def _write(uri: str, rows: Sequence[tuple[Any, ...]]) -> None:
     write_batches(uri, VERIFIED_SCHEMA, [pa.RecordBatch.from_arrays(arrays, schema=VERIFIED_SCHEMA)])
 
 
-def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs, ngram_words: int) -> _Texts:
+def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs) -> _Texts:
     """Sorted documents; each batch of text is read once."""
     where = payload.sketches.look_up(documents, "batch", "row")
     batches, rows = where.column("batch").to_numpy(), where.column("row").to_numpy()
@@ -151,8 +151,6 @@ def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs, ngram_words: i
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
             here = np.arange(part.start, part.stop)[batches[part] == number]
             found.texts |= dict(zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True))
-    # Not before the last file is closed: what is mapped of a book's shard counts too.
-    found.shingles = {document: shingle_set(text, ngram_words) for document, text in found.texts.items()}
     return found
 
 
