@@ -143,3 +143,14 @@ def test_what_gave_way_stands_in_the_facts(tmp_path: Path) -> None:
     assert {row["bound"] for row in table.to_pylist() if row["domain"] == "web"} == {"max_epochs"}
     with pytest.raises(RecipeError, match="mixture: the mixture cannot be met:\n  web: "):
         run_balance(tmp_path / "error", mixture | {"infeasible": "error"})
+
+
+@pytest.mark.parametrize("q", [0.5, 0.7, 0.9])
+def test_realised_shares_in_whole_pieces(tmp_path: Path, q: float) -> None:
+    """Pieces of at most 512 tokens: the long share is within a point, each source within 0.1 of its share."""
+    lengths = {"mode": "per_source", "threshold_tokens": 1000, "long_share": q}
+    report, _, _ = run_balance(tmp_path, {"lengths": lengths, "budget_tokens": 1_000_000, "max_epochs": 99})
+    (stage,) = report.manifest.facts["purposes"]["pretrain"]["stages"]
+    assert stage["long"]["after"] == pytest.approx(q, abs=0.01)
+    for domain in stage["domains"].values():
+        assert domain["planned_share"] == pytest.approx(domain["asked_share"], abs=0.001)
