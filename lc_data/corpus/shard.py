@@ -82,11 +82,22 @@ def write_table(folder: str, file: str, table: pa.Table, tokens: int = 0) -> Fil
 
 
 def read_batches(uri: str) -> Iterator[pa.RecordBatch]:
-    """The record batches of a shard, one at a time."""
+    """The record batches of a shard, one at a time.
+
+    A local file is mapped anew for each batch: the pages of a 50 MB document, once read, no longer count as memory.
+    """
     with storage.map_input(uri) as source:
         reader = pa.ipc.open_file(source)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
+        batches = reader.num_record_batches
+        if not storage.is_local(uri):
+            for number in range(batches):
+                yield reader.get_batch(number)
+            return
+        del reader
+    for number in range(batches):
+        with storage.map_input(uri) as source:
+            batch = pa.ipc.open_file(source).get_batch(number)
+        yield batch
 
 
 def read_part(uri: str, part: int, parts: int) -> Iterator[pa.RecordBatch]:

@@ -3,7 +3,7 @@
 Each word becomes a small number, and each n-gram the number of the pair (its first n-1 words, its last word). An n-gram
 can occur twice only where its first n-1 words occur twice, so after two or three lengths hardly any position of
 ordinary text is looked at again: nine passes in datatrove become little more than one. Equality is exact but for the
-64-bit hash of a word or a line. Memory is about 12 bytes a word and 12 to 24 bytes for each different short n-gram.
+64-bit hash of a word or a line. Memory is at most 12 bytes a word and 12 to 36 bytes for each n-gram that occurs twice.
 
 The thresholds were made for words. A Chinese word has about two characters, so where Han and kana characters are most
 of the words an n-gram is 2n characters long; with n characters, 17% of our Chinese technical documentation would go,

@@ -14,6 +14,8 @@ _PRIME = np.uint64(0x00000100000001B3)
 _ONE = np.uint64(1)
 _HALF = np.uint64(32)
 _FIRST_SLOTS = 256
+_FEW_WORDS = 1 << 17
+_WORD_BITS, _LAST_BIT = np.uint64(6), np.uint64(63)
 _NEW_LINE = 10
 
 
@@ -93,23 +95,54 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, dupl
         words, word_lengths, unspaced = _number_words(data[offsets[row] : offsets[row + 1]], classes)
         scale = 2 if 2 * unspaced > len(words) else 1
         # Where an n-gram may start that occurs twice, and the number of the (n-1)-gram that starts there.
-        starts = np.arange(len(words)).astype(np.uint32)
-        grams = words.copy()
+        starts, grams = _repeated_pairs(words)
         for n in range(2, scale * (tops.shape[1] - 1) + 1):
             if len(words) < n:
                 break
-            starts, grams, different = _number_ngrams(starts, grams, words, n)
+            count, different = _number_ngrams(starts, grams, words, n)
+            starts, grams = starts[:count], grams[:count]
             counts = np.zeros(different, np.uint32)
             for gram in grams:
                 counts[gram] += np.uint32(1)
             if n % scale == 0:
-                chars, count = _commonest(starts, grams, counts, words, word_lengths, n)
-                tops[row, n // scale] = (chars + (n - 1 if scale == 1 else 0)) * count
-            repeated = counts[grams] > 1
-            starts, grams = starts[repeated], grams[repeated]
+                chars, most = _commonest(starts, grams, counts, words, word_lengths, n)
+                tops[row, n // scale] = (chars + (n - 1 if scale == 1 else 0)) * most
+            count = _keep_repeated(starts, grams, counts)
+            starts, grams = starts[:count], grams[:count]
             if n % scale == 0:
                 seen = np.zeros(different, np.bool_)
                 duplicates[row, n // scale] = _repeated_chars(starts, grams, seen, words, word_lengths, n)
+
+
+@kernel
+def _repeated_pairs(words: Numbers) -> tuple[Numbers, Numbers]:
+    """Where pairs of words begin that may occur twice, and the word that begins there.
+
+    In a long text two bits for each hash of a pair, seen and seen again, say of most pairs that occur once that they
+    do: they need no place in a table. In a short one the table is small anyway.
+    """
+    starts, grams = np.empty(len(words), np.uint32), np.empty(len(words), np.uint32)
+    if len(words) <= _FEW_WORDS:
+        for start in range(len(words)):
+            starts[start], grams[start] = np.uint32(start), words[start]
+        return starts, grams
+    size = _FEW_WORDS
+    while size < 4 * len(words):
+        size *= 2
+    seen, again = np.zeros(size // 64, np.uint64), np.zeros(size // 64, np.uint64)
+    mask = np.uint64(size - 1)
+    for start in range(len(words) - 1):
+        place = mix64(np.uint64(words[start]) << _HALF | np.uint64(words[start + 1])) & mask
+        bit = _ONE << (place & _LAST_BIT)
+        again[place >> _WORD_BITS] |= seen[place >> _WORD_BITS] & bit
+        seen[place >> _WORD_BITS] |= bit
+    count = 0
+    for start in range(len(words) - 1):
+        place = mix64(np.uint64(words[start]) << _HALF | np.uint64(words[start + 1])) & mask
+        if again[place >> _WORD_BITS] >> (place & _LAST_BIT) & _ONE:
+            starts[count], grams[count] = np.uint32(start), words[start]
+            count += 1
+    return starts[:count], grams[:count]
 
 
 @kernel
@@ -148,13 +181,12 @@ def _number_words(text: Bytes, classes: Bytes) -> tuple[Numbers, Counts, int]:
 
 
 @kernel
-def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> tuple[Numbers, Numbers, int]:
-    """From the numbers of (n-1)-grams to those of n-grams, and how many different ones there are.
+def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> tuple[int, int]:
+    """From the numbers of (n-1)-grams to those of n-grams, in place; returns how many there are and how many different.
 
     The last start falls away when the text ends before the n-gram does.
     """
     keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
-    longer = np.empty(len(starts), np.uint32)
     used, count = 0, 0
     for index in range(len(starts)):
         last = np.int64(starts[index]) + n - 1
@@ -169,9 +201,20 @@ def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> t
             keys[slot] = key
             numbers[slot] = np.uint32(used)
             used += 1
-        longer[index] = numbers[slot]
+        grams[index] = numbers[slot]
         count += 1
-    return starts[:count], longer[:count], used
+    return count, used
+
+
+@kernel
+def _keep_repeated(starts: Numbers, grams: Numbers, counts: Numbers) -> int:
+    """Move the n-grams that occur twice to the front; returns how many they are."""
+    kept = 0
+    for index in range(len(starts)):
+        if counts[grams[index]] > 1:
+            starts[kept], grams[kept] = starts[index], grams[index]
+            kept += 1
+    return kept
 
 
 @kernel
