@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from lc_data.corpus import storage
-from lc_data.exports.format import Format, Header, targets
+from lc_data.exports.format import Format, Header, documents, targets
 from lc_data.packing.fill import Pack
 
 
@@ -24,7 +24,7 @@ class DatatroveDs(Format):
     bytes_per_token: ClassVar[int] = 5
 
     def write(self, rows: Iterable[Pack], shard_uri: str, header: Header) -> list[str]:
-        """Write a shard; every segment ends a document, padding included."""
+        """Write a shard; every piece of a document counts as one, padding included."""
         names = [f"{shard_uri}.ds", f"{shard_uri}.ds.index", f"{shard_uri}.ds.loss"]
         dtype = np.uint16 if header.token_dtype == np.uint16 else np.uint32
         ends, written = [], 0
@@ -32,7 +32,7 @@ class DatatroveDs(Format):
             for row in rows:
                 tokens.write(row.input_ids.astype(dtype).tobytes())
                 loss.write(targets(row).tobytes())
-                ends.append(row.cu_seqlens[1:].astype(np.uint64) + np.uint64(written))
+                ends.append(documents(row).cu_seqlens[1:].astype(np.uint64) + np.uint64(written))
                 written += header.seq_len
         with storage.create(names[1]) as index:
             index.write(np.concatenate(ends).tobytes())

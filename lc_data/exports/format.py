@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lc_data.packing.fill import IGNORED, Pack
+from lc_data.packing.fill import IGNORED, Pack, RowPieces
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,11 @@ class Shard:
 def targets(row: Pack) -> np.ndarray:
     """Return which tokens of a row are targets, bool [seq_len]."""
     return row.labels != IGNORED
+
+
+def documents(row: Pack) -> Pack | RowPieces:
+    """Return where documents lie in a row, padding last: segments, or pieces where attention does not keep them apart.
+
+    Other trainers decide about masks by settings of their own; what they are told is where documents begin and end.
+    """
+    return row if row.pieces is None else row.pieces

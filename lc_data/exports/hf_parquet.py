@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lc_data.corpus import storage
-from lc_data.exports.format import Format, Header
+from lc_data.exports.format import Format, Header, documents
 from lc_data.packing.fill import Pack
 
 _ROW_GROUP_TOKENS = 1 << 22
@@ -25,7 +25,7 @@ SCHEMA = pa.schema({
     "pack_index": pa.int64(), "input_ids": _INT32S, "labels": _INT32S, "position_ids": _INT32S, "seq_lens": _INT32S,
     "document_ids": _INT64S, "domain_ids": _INT32S,
 })  # fmt: skip
-"""One row per pack; the last three have one element per segment."""
+"""One row per pack; the last three have one element per document, padding last."""
 
 
 class HfParquet(Format):
@@ -51,12 +51,13 @@ class HfParquet(Format):
 
 
 def _record(row: Pack) -> dict:
+    there = documents(row)
     return {
         "pack_index": row.pack_index,
         "input_ids": row.input_ids,
         "labels": row.labels,
         "position_ids": row.position_ids,
-        "seq_lens": np.diff(row.cu_seqlens),
-        "document_ids": row.document_ids,
-        "domain_ids": row.domain_ids,
+        "seq_lens": np.diff(there.cu_seqlens),
+        "document_ids": there.document_ids,
+        "domain_ids": there.domain_ids,
     }

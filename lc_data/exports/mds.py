@@ -1,6 +1,6 @@
-"""MosaicML Streaming's MDS: one sample per row, with ProLong's ``indices`` (begin and end of each segment).
+"""MosaicML Streaming's MDS: one sample per row, with ProLong's ``indices`` (begin and end of each document).
 
-Columns: ``input_ids`` (int32), ``mask`` (uint8: 1 where the token is a target), ``indices`` (int32 [segments, 2],
+Columns: ``input_ids`` (int32), ``mask`` (uint8: 1 where the token is a target), ``indices`` (int32 [documents, 2],
 padding left out), ``pack_index``. Shards stay under 4 GiB, as their 32-bit offsets demand.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lc_data.corpus import storage
-from lc_data.exports.format import Format, Header, Shard, targets
+from lc_data.exports.format import Format, Header, Shard, documents, targets
 from lc_data.packing.fill import Pack
 
 _VERSION = 2
@@ -81,8 +81,9 @@ def _description(header: Header) -> dict[str, Any]:
 
 def _sample(row: Pack) -> bytes:
     """Encode a sample: the size of ``indices``, the only column that varies, and then the columns."""
-    begins, ends = row.cu_seqlens[:-1], row.cu_seqlens[1:]
-    indices = np.stack((begins, ends), axis=1)[row.document_ids >= 0].astype(np.int32)
+    there = documents(row)
+    begins, ends = there.cu_seqlens[:-1], there.cu_seqlens[1:]
+    indices = np.stack((begins, ends), axis=1)[there.document_ids >= 0].astype(np.int32)
     # An array of free shape begins with (dimensions << 2 | 2): its shape follows as uint32.
     shaped = (
         np.uint8(indices.ndim << 2 | 2).tobytes() + np.array(indices.shape, np.uint32).tobytes() + indices.tobytes()

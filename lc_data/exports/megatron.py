@@ -1,4 +1,4 @@
-"""Megatron-LM's ``.bin`` and ``.idx``: every segment a sequence and a document of its own, padding included.
+"""Megatron-LM's ``.bin`` and ``.idx``: every piece of a document is a sequence and a document of its own, as is padding.
 
 Laid end to end the sequences are the rows, so a dataset that concatenates and cuts at ``seq_len`` without shuffling
 documents meets exactly our rows. The format has no place for labels: rows of dialogues are refused.
@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from lc_data.corpus import storage
-from lc_data.exports.format import Format, Header
+from lc_data.exports.format import Format, Header, documents
 from lc_data.packing.fill import Pack
 
 _MAGIC = b"MMIDIDX\x00\x00"
@@ -34,7 +34,7 @@ class Megatron(Format):
         with storage.create(f"{shard_uri}.bin") as sink:
             for row in rows:
                 sink.write(row.input_ids.astype(dtype).tobytes())
-                lengths.append(np.diff(row.cu_seqlens))
+                lengths.append(np.diff(documents(row).cu_seqlens))
         with storage.create(f"{shard_uri}.idx") as sink:
             sink.write(_index(np.concatenate(lengths), dtype))
         return [f"{shard_uri}.bin", f"{shard_uri}.idx"]

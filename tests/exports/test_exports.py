@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -167,3 +168,17 @@ def test_what_cannot_be_exported_is_said(packed: PackedRun, tmp_path: Path) -> N
     (tmp_path / "b/thesis.tex").write_text("dear to somebody")
     with pytest.raises(ExportError, match="is not empty and holds no export"):
         export_plan(run, "pretrain", "mds", str(tmp_path / "b"))
+
+
+def test_documents_are_told_apart_where_attention_does_not(tmp_path: Path) -> None:
+    made = PackedRun(tmp_path / "run", random_documents(20, 5, 20))
+    made.write_bucket()
+    made.write_plan("pretrain", SEQ_LEN, next_fit(made.lengths, SEQ_LEN, 7))
+    export_plan(str(made.folder), "pretrain", "hf-parquet", str(tmp_path / "apart"))
+    blocks = [replace(block, span=np.zeros_like(block.span)) for block in made.blocks["pretrain"]]
+    made.write_plan("pretrain", SEQ_LEN, blocks, mask="none")
+    export_plan(str(made.folder), "pretrain", "hf-parquet", str(tmp_path / "together"))
+    apart, together = (pq.read_table(tmp_path / name / "part-00000.parquet") for name in ("apart", "together"))
+    for column in ("input_ids", "seq_lens", "document_ids", "domain_ids"):
+        assert together[column] == apart[column]
+    assert together["labels"] != apart["labels"]

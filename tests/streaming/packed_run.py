@@ -95,7 +95,7 @@ class PackedRun:
     def bucket_fingerprint(self) -> str:
         return xxhash.xxh3_128_hexdigest(repr(self.documents))
 
-    def write_plan(self, purpose: str, seq_len: int, blocks: Sequence[PlanBlock]) -> None:
+    def write_plan(self, purpose: str, seq_len: int, blocks: Sequence[PlanBlock], **facts: str) -> None:
         """The blocks of one purpose, and the pack manifest with every plan written so far."""
         folder = self.run.stage("pack")
         entries = []
@@ -117,6 +117,7 @@ class PackedRun:
             "plan_hash": plan_hash(blocks, seq_len),
             "global_batch_packs": 2,
             "blocks": entries,
+            **facts,
         }
         manifest = Manifest(
             stage="pack", fingerprint="p" * 32, upstream={"bucket": self.bucket_fingerprint}, seed=0,
