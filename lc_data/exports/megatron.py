@@ -1,4 +1,4 @@
-"""Megatron-LM's ``.bin`` and ``.idx``: every piece of a document is a sequence and a document of its own, as is padding.
+"""Megatron-LM's ``.bin`` and ``.idx``: each piece of a document is a sequence and a document, and so is padding.
 
 Laid end to end the sequences are the rows, so a dataset that concatenates and cuts at ``seq_len`` without shuffling
 documents meets exactly our rows. The format has no place for labels: rows of dialogues are refused.
