@@ -2,7 +2,7 @@
 
 Word n-grams say how much two documents share, not where. A run of 50 equal words is no accident of the language and
 needs no alignment: the 50-grams of one text are put into buckets, those of the other looked up as it is read, and each
-hit is followed until the words differ. Takes 10 to 12 bytes a word of the text that is indexed, twice its size, and
+hit is followed until the words differ. Takes 9 to 10 bytes a word of the text that is indexed, twice its size, and
 nothing for the other one. For that, words are compared by 32 bits of their hashes (at one end of a run in four billion
 one word too many is taken for equal), and the bytes of the few places that are asked for are counted from every 64th
 word on.
@@ -43,7 +43,7 @@ class IndexedText:
         self.words = words[: _read_words(text, character_classes(), lower_case(), words, marks)]
         self._marks = marks
         grams = max(len(self.words) - span_words + 1, 0)
-        self.ends = np.zeros(1 << (grams // 2).bit_length(), np.uint32)
+        self.ends = np.zeros(1 << (grams // 4).bit_length(), np.uint32)
         """Where each bucket ends, and the next one starts, among the places."""
         self.places = np.empty(grams, np.uint32)
         """The first word of every ``span_words`` in a row, bucket by bucket and in order."""

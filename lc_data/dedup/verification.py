@@ -19,7 +19,8 @@ def split_pairs(
 ) -> Iterator[slice]:
     """Cut sorted pairs into runs whose different documents hold at most ``budget_bytes`` of text together.
 
-    ``sizes`` is the text size of every document by number. A pair that exceeds the budget is a run of its own.
+    ``sizes`` is the text size of each document, and pairs are indices to it. A pair that exceeds the budget is a run of
+    its own.
     """
     start, held, held_bytes = 0, set[int](), 0
     for row, (left, right) in enumerate(pairs.tolist()):

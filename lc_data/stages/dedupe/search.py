@@ -34,7 +34,7 @@ from lc_data.stages.dedupe.verify import VERIFIED_SCHEMA, VerifyPairs, verify_co
 PARTITION_KEYS = 1 << 22
 """Keys in one join, at 12 bytes each, and 12 more while they are grouped."""
 VERIFY_BYTES = 64 << 20
-"""Text that one verifying task holds, with its shingles, at about 3 times its size."""
+"""Text that one verifying task holds, with its shingles, at about 3 times its size; of a larger pair at 2 times."""
 
 
 @dataclass(frozen=True)
@@ -177,20 +177,21 @@ def _verify(
     """Compare pairs by their texts, a bounded amount of text at a time."""
     name, work, output = phase
     folder = context.folder.work_uri
-    sizes = np.concatenate(
-        [np.zeros(0, np.int64), *(batch.column("bytes").to_numpy() for batch in corpus.sketches.all("bytes"))]
-    )
+    documents, rows = np.unique(pairs, return_inverse=True)
+    sizes = corpus.sketches.look_up(documents, "bytes").column("bytes").to_numpy().astype(np.int64)
+    rows = rows.reshape(-1, 2)
     # All pairs of a long document follow each other, so that it is read and indexed once for many.
-    longer_last = np.take_along_axis(pairs, np.argsort(sizes[pairs], axis=1, kind="stable"), axis=1)
-    pairs = longer_last[np.lexsort((longer_last[:, 0], longer_last[:, 1]))]
-    runs = list(split_pairs(pairs, sizes, VERIFY_BYTES))
+    longer_last = np.take_along_axis(rows, np.argsort(sizes[rows], axis=1, kind="stable"), axis=1)
+    rows = longer_last[np.lexsort((longer_last[:, 0], longer_last[:, 1]))]
+    pairs = documents[rows]
+    runs = list(split_pairs(rows, sizes, VERIFY_BYTES))
     pairs_uri = f"{folder}/to_{name}.arrow"
     write_batches(pairs_uri, PAIRS_SCHEMA, (pairs_batch(pairs[run]) for run in runs))
     tasks = [
         Task(
             f"{number:05d}",
             VerifyPairs(pairs_uri, number, corpus.sketches, corpus.uris, context.recipe.dedupe),
-            int(sizes[np.unique(pairs[run])].sum()),
+            int(sizes[np.unique(rows[run])].sum()),
         )
         for number, run in enumerate(runs)
     ]
