@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from lc_data.corpus.ledger import Account
+from lc_data.reports.model import ReportModel
+from lc_data.reports.promises import PlanPromises
 
-FORMAT_VERSION = 1
-
-
-class ReportModel(BaseModel):
-    """The base of every part: strict, so that a page is never drawn from a report of another version."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+FORMAT_VERSION = 2
 
 
 class Example(ReportModel):
@@ -124,6 +118,8 @@ class PlanContent(ReportModel):
     pieces_per_pack: list[int]
     """Least, median and most pieces in a row."""
     domains: list[PlanDomain]
+    promises: PlanPromises | None
+    """None for a plan of an older version of lc_data, which did not write them."""
 
     @property
     def padding_tokens(self) -> int:

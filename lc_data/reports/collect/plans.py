@@ -16,6 +16,7 @@ from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.reports.collect.lengths import bin_edges, bins_of
+from lc_data.reports.collect.promises import read_promises
 from lc_data.reports.content import PlanContent, PlanDomain
 
 
@@ -25,13 +26,13 @@ def measure_plan(
     """Count a plan piece by piece.
 
     ``folder`` is that of the stage pack, ``facts`` what its manifest says about this plan, ``asked`` what balance says
-    about its purpose, by domain (empty where it says nothing), ``corpus`` the documents that the plan refers to.
+    about its purpose (empty where it says nothing), ``corpus`` the documents that the plan refers to.
     """
     counts = PlanCounts(corpus)
     for block in facts["blocks"]:
         counts.add(read_table(folder.file(block["file"])))
     per_pack = np.concatenate(counts.pieces_per_pack) if counts.pieces_per_pack else np.zeros(1, np.int64)
-    domains = [counts.domain(code, asked.get(name, {})) for code, name in enumerate(corpus.domains)]
+    domains = [counts.domain(code, asked.get("domains", {}).get(name, {})) for code, name in enumerate(corpus.domains)]
     shortened = counts.tokens_of_document % np.maximum(corpus.length, 1) != 0
     return PlanContent(
         purpose=purpose,
@@ -44,6 +45,7 @@ def measure_plan(
         documents_shortened=int(shortened.sum()),
         pieces_per_pack=[int(per_pack.min()), int(np.median(per_pack)), int(per_pack.max())],
         domains=[domain for domain in domains if domain.tokens or domain.planned_tokens],
+        promises=read_promises(facts, asked, corpus),
     )
 
 

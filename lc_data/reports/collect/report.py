@@ -61,7 +61,7 @@ def _plans(run: RunFolder, manifests: dict[str, Manifest], corpus: TokenizedCorp
     if "pack" not in manifests:
         return []
     plans = manifests["pack"].facts["plans"]
-    asked = {name: facts["domains"] for name, facts in manifests["balance"].facts["purposes"].items()}
+    asked = manifests["balance"].facts["purposes"]
     folder = run.stage("pack")
     return [
         measure_plan(purpose, folder, plans[purpose], asked.get(purpose, {}), corpus)

@@ -8,6 +8,7 @@ from lc_data.reports.content import PlanContent, PlanDomain
 from lc_data.reports.page import charts, numbers
 from lc_data.reports.page.markup import Html, element, join, table
 from lc_data.reports.page.palette import Palette
+from lc_data.reports.page.stages import stages_part
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def _plan(plan: PlanContent, palette: Palette) -> Html:
         charts.legend(legend),
         element("div", (_row(part, widest, palette) for part in parts), class_="rows mixture"),
         _table(plan, parts),
+        stages_part(plan, palette),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lc_data.reports.content import PlanContent
 from lc_data.reports.page import charts, numbers
+from lc_data.reports.page.along import along_part
 from lc_data.reports.page.markup import Html, element, folded, join, table
 from lc_data.reports.page.palette import ALL, Palette
 
@@ -29,6 +30,7 @@ def packs_section(plans: list[PlanContent], edges_tokens: list[int], palette: Pa
         element("p", lead, class_="lead"),
         table("Rows of each plan", head, rows),
         (_context(plan, edges_tokens, palette) for plan in plans if plan.purpose != "held_out" and plan.tokens),
+        (along_part(plan, palette) for plan in plans if plan.purpose != "held_out"),
     )
 
 
