@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lc_data.text.characters import SPACE, UNSPACED
-from lc_data.text.compile import Bytes, Counts, Flags, Numbers, kernel
+from lc_data.text.compile import Bytes, Counts, Flags, Hashes, Numbers, kernel
 from lc_data.text.hash_table import find_slot, grow, is_crowded
 from lc_data.text.words import BLOCK_WORDS, code_point, mix64, skip_space, spaced_words
 
@@ -14,7 +14,7 @@ _PRIME = np.uint64(0x00000100000001B3)
 _ONE = np.uint64(1)
 _HALF = np.uint64(32)
 _FIRST_SLOTS = 256
-_FEW_WORDS = 1 << 17
+_FEW = 1 << 17
 _WORD_BITS, _LAST_BIT = np.uint64(6), np.uint64(63)
 _NEW_LINE = 10
 
@@ -99,6 +99,9 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, dupl
         for n in range(2, scale * (tops.shape[1] - 1) + 1):
             if len(words) < n:
                 break
+            if n > 2 and len(starts) > _FEW:
+                count = _keep_likely(starts, grams, words, n)
+                starts, grams = starts[:count], grams[:count]
             count, different = _number_ngrams(starts, grams, words, n)
             starts, grams = starts[:count], grams[:count]
             counts = np.zeros(different, np.uint32)
@@ -116,33 +119,71 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, dupl
 
 @kernel
 def _repeated_pairs(words: Numbers) -> tuple[Numbers, Numbers]:
-    """Where pairs of words begin that may occur twice, and the word that begins there.
-
-    In a long text two bits for each hash of a pair, seen and seen again, say of most pairs that occur once that they
-    do: they need no place in a table. In a short one the table is small anyway.
-    """
+    """Where pairs of words begin that may occur twice, and the word that begins there; in a short text all."""
     starts, grams = np.empty(len(words), np.uint32), np.empty(len(words), np.uint32)
-    if len(words) <= _FEW_WORDS:
+    if len(words) <= _FEW:
         for start in range(len(words)):
             starts[start], grams[start] = np.uint32(start), words[start]
         return starts, grams
-    size = _FEW_WORDS
-    while size < 4 * len(words):
-        size *= 2
-    seen, again = np.zeros(size // 64, np.uint64), np.zeros(size // 64, np.uint64)
-    mask = np.uint64(size - 1)
+    seen, again = _marks(len(words))
     for start in range(len(words) - 1):
-        place = mix64(np.uint64(words[start]) << _HALF | np.uint64(words[start + 1])) & mask
-        bit = _ONE << (place & _LAST_BIT)
-        again[place >> _WORD_BITS] |= seen[place >> _WORD_BITS] & bit
-        seen[place >> _WORD_BITS] |= bit
+        _see(_pair(words[start], words[start + 1]), seen, again)
     count = 0
     for start in range(len(words) - 1):
-        place = mix64(np.uint64(words[start]) << _HALF | np.uint64(words[start + 1])) & mask
-        if again[place >> _WORD_BITS] >> (place & _LAST_BIT) & _ONE:
+        if _was_seen_again(_pair(words[start], words[start + 1]), again):
             starts[count], grams[count] = np.uint32(start), words[start]
             count += 1
     return starts[:count], grams[:count]
+
+
+@kernel
+def _keep_likely(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> int:
+    """Move the (n-1)-grams whose n-grams may occur twice to the front; returns how many they are."""
+    seen, again = _marks(len(starts))
+    count = 0
+    while count < len(starts) and np.int64(starts[count]) + n <= len(words):
+        _see(_pair(grams[count], words[starts[count] + n - 1]), seen, again)
+        count += 1
+    kept = 0
+    for index in range(count):
+        if _was_seen_again(_pair(grams[index], words[starts[index] + n - 1]), again):
+            starts[kept], grams[kept] = starts[index], grams[index]
+            kept += 1
+    return kept
+
+
+@kernel
+def _pair(first: np.uint32, second: np.uint32) -> np.uint64:
+    """Two numbers as a key. They are below 2^32 - 1, so the key is never 0 and never ambiguous."""
+    return (np.uint64(first) << _HALF | np.uint64(second)) + _ONE
+
+
+@kernel
+def _marks(keys: int) -> tuple[Hashes, Hashes]:
+    """Two bits for each of four or more hashes a key, seen and seen again.
+
+    Most n-grams of a long text occur once, and their bits say so: they need no place in a table, which is what took 300
+    MB for 50 MB of prose.
+    """
+    size = 1024
+    while size < 4 * keys:
+        size *= 2
+    return np.zeros(size // 64, np.uint64), np.zeros(size // 64, np.uint64)
+
+
+@kernel
+def _see(key: np.uint64, seen: Hashes, again: Hashes) -> None:
+    place = mix64(key)
+    word = (place >> _WORD_BITS) & np.uint64(len(seen) - 1)
+    bit = _ONE << (place & _LAST_BIT)
+    again[word] |= seen[word] & bit
+    seen[word] |= bit
+
+
+@kernel
+def _was_seen_again(key: np.uint64, again: Hashes) -> bool:
+    place = mix64(key)
+    return again[(place >> _WORD_BITS) & np.uint64(len(again) - 1)] >> (place & _LAST_BIT) & _ONE != 0
 
 
 @kernel
@@ -194,8 +235,7 @@ def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> t
             break
         if is_crowded(used, keys):
             keys, numbers = grow(keys, numbers)
-        # Numbers of grams and words are below 2^32 - 1, so the key is never 0 and never ambiguous.
-        key = (np.uint64(grams[index]) << _HALF | np.uint64(words[last])) + _ONE
+        key = _pair(grams[index], words[last])
         slot = find_slot(keys, key)
         if keys[slot] == 0:
             keys[slot] = key
