@@ -5,6 +5,7 @@ It is young, so nothing is taken on trust: it is used only for a tokenizer on wh
 answers with the reference. Two of its traits are dealt with here. Its Unicode tables are not those of ``tokenizers``,
 so it is given no normalizer: the few lines that are not in normal form are normalised by the reference before. And its
 cache of words only grows (6 bytes per byte of random words), so the model is loaded anew when it has taken too much.
+Chinese it gets with marks (:mod:`lc_data.lengths.han_marks`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from typing import Any
 
 import numpy as np
 
+from lc_data.lengths.han_marks import HanMarks, find_marks
 from lc_data.lengths.reference_encoder import ReferenceEncoder, Tokens, bounded
 
 GROWTH_BYTES = 128 << 20
 """What the cache of words may take before the model is loaded anew, where the system tells (``/proc``)."""
 
 _QUOTED_CHARACTERS = 80
+_MARKED_RATIO = 1.5
+"""Bytes for each character from which on marking pays."""
+
+_CHINESE = "第一章 红楼梦的开始。此开卷第一回也，作者自云：“历过一番梦幻”,数据3个and文字\n天地玄黄" * 3
 
 
 class EngineError(Exception):
@@ -42,11 +48,15 @@ class GigatokenEncoder:
             raise EngineError("gigatoken is not installed")
         self._reference = reference
         self._growth_bytes = growth_bytes
-        self._definition, self._normalizes = _without_specials(definition)
+        content, self._normalizes = _without_specials(definition)
+        self._marks = find_marks(content, reference.found_tokens)
+        self._definition = _dump(content)
         self._found_token = re.compile("|".join(map(re.escape, reference.found_tokens)) or "(?!)")
         self.loads = 0
         """How often the model was loaded."""
         self._load()
+        if self._marks is not None and not self._marks_change_nothing():
+            self._marks = None
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """The ids of each text, in order; :class:`EngineError`, with the start of a text, for what it fails on."""
@@ -66,24 +76,47 @@ class GigatokenEncoder:
         return arrays
 
     def _encode_batch(self, texts: list[str]) -> list[Tokens]:
+        marked = [self._mark(text) for text in texts]
         before = _resident_bytes()
         try:
-            layout = self._model.encode_batch(texts, parallel=False).layout
+            layout = self._model.encode_batch([data for data, _ in marked], parallel=False).layout
         except BaseException as error:
             _raise_unless_fault(error)
             raise EngineError(f"{_describe(error)}, on {self._failing_text(texts)!r}") from error
         values, offsets = layout.content.data, layout.offsets.data.tolist()
-        self._grown_bytes += _resident_bytes() - before - values.nbytes
+        # Never less: results that fit in memory which was free already say nothing about the cache.
+        self._grown_bytes += max(0, _resident_bytes() - before - values.nbytes)
         if len(offsets) != len(texts) + 1:
             raise EngineError(f"gigatoken gave {len(offsets) - 1} results for {len(texts)} texts")
         narrow = values.astype(self._reference.dtype)
-        return [narrow[start:end] for start, end in pairwise(offsets)]
+        arrays = [narrow[start:end] for start, end in pairwise(offsets)]
+        if self._marks is None:
+            return arrays
+        return [
+            self._marks.remove(array) if has_marks else array
+            for array, (_, has_marks) in zip(arrays, marked, strict=True)
+        ]
+
+    def _mark(self, text: str) -> tuple[bytes, bool]:
+        """The text in UTF-8, and whether it has marks: where half of it and more is of more than a byte."""
+        data = text.encode()
+        marked = self._marks.insert(data) if self._marks and len(data) > _MARKED_RATIO * len(text) else None
+        return (data, False) if marked is None else (marked, True)
+
+    def _marks_change_nothing(self) -> bool:
+        """Whether a Chinese text has the same ids with marks as without."""
+        marks: HanMarks | None = self._marks
+        with_marks = self._encode_batch([_CHINESE])[0]
+        self._marks = None
+        without = self._encode_batch([_CHINESE])[0]
+        self._marks = marks
+        return np.array_equal(with_marks, without)
 
     def _failing_text(self, texts: Sequence[str]) -> str:
         """The start of the first text that fails by itself; of the first of all where none does."""
         for text in texts:
             try:
-                self._model.encode_batch([text], parallel=False)
+                self._model.encode_batch([self._mark(text)[0]], parallel=False)
             except BaseException as error:
                 _raise_unless_fault(error)
                 return text[:_QUOTED_CHARACTERS]
@@ -114,9 +147,9 @@ class GigatokenEncoder:
         self.loads += 1
 
 
-def _without_specials(definition: str) -> tuple[bytes, bool]:
+def _without_specials(definition: str) -> tuple[dict[str, Any], bool]:
     """The file for gigatoken, and whether texts must be brought to NFC before."""
-    import orjson  # It writes a vocabulary of 150,000 in a tenth of the time; whoever has gigatoken has it.
+    import orjson
 
     content = orjson.loads(definition)
     normalizer = content.get("normalizer")
@@ -124,7 +157,13 @@ def _without_specials(definition: str) -> tuple[bytes, bool]:
         raise EngineError(f"its normalizer {normalizer.get('type')!r} is left to `tokenizers`; only NFC is known here")
     content["added_tokens"] = [token for token in content.get("added_tokens") or () if not token["special"]]
     content |= dict.fromkeys(("normalizer", "post_processor", "truncation", "padding"))
-    return orjson.dumps(content), normalizer is not None
+    return content, normalizer is not None
+
+
+def _dump(content: dict[str, Any]) -> bytes:
+    import orjson  # It writes a vocabulary of 150,000 in a tenth of the time; whoever has gigatoken has it.
+
+    return orjson.dumps(content)
 
 
 def _is_normal(text: str) -> bool:
