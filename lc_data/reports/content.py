@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lc_data.corpus.ledger import Account
+from lc_data.reports.findings import DuplicateClusters, SharedStretches
 from lc_data.reports.model import ReportModel
 from lc_data.reports.promises import PlanPromises
 
@@ -196,6 +197,9 @@ class Report(ReportModel):
     languages: dict[str, int]
     tokenizer: Tokenizer | None
     stages: list[StageBooks]
+    duplicates: DuplicateClusters | None
+    shared_stretches: SharedStretches | None
+    """None where no evaluation was looked for."""
     lengths: Lengths | None
     plans: list[PlanContent]
     trainings: list[Training]

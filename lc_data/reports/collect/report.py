@@ -8,6 +8,7 @@ from lc_data.corpus import storage
 from lc_data.corpus.manifest import Manifest, ManifestError
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.reports.collect.findings import read_clusters, read_shared_stretches
 from lc_data.reports.collect.lengths import measure_lengths
 from lc_data.reports.collect.plans import measure_plan
 from lc_data.reports.collect.stages import count_values, published_manifests, stage_books
@@ -37,6 +38,8 @@ def collect_report(run: RunFolder) -> Report:
         languages=count_values(run.stage(kept.stage), kept.shards, "language"),
         tokenizer=_tokenizer(corpus) if corpus else None,
         stages=stages,
+        duplicates=read_clusters(run),
+        shared_stretches=read_shared_stretches(run),
         lengths=measure_lengths(corpus) if corpus else None,
         plans=_plans(run, manifests, corpus) if corpus else [],
         trainings=read_trainings(run),

@@ -10,6 +10,7 @@ import yaml
 from lc_data.reports.content import Report
 from lc_data.reports.page import numbers
 from lc_data.reports.page.cost import cost_section
+from lc_data.reports.page.findings import findings_section
 from lc_data.reports.page.flow import flow_section
 from lc_data.reports.page.lengths import lengths_section
 from lc_data.reports.page.markup import Html, element, folded, join, table
@@ -68,6 +69,9 @@ def _sections(report: Report) -> list[Section]:
     palette = Palette(report.domains)
     weighed = [plan for plan in report.plans if plan.purpose != "held_out"]
     parts = [Section("flow", "Flow", "Where every document went", flow_section(report, palette))]
+    if report.stage("filter"):
+        content = findings_section(report)
+        parts.append(Section("findings", "Findings", "Copies, and what is shared with evaluations", content))
     if report.lengths and report.lengths.domains:
         content = lengths_section(report, report.lengths, palette)
         parts.append(Section("lengths", "Lengths", "How long the documents are", content))
