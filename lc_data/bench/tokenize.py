@@ -2,7 +2,7 @@
 
 Ours meets every text once and cold, the check of a sample included, because its cache of words would make a second
 reading a fiction; the slow peer reads a part of each kind, in turn with ours, and its seconds are scaled to the whole.
-Loading is counted on neither side: a worker pays it once, 1.6 s of a core for 150,000 tokens against 0.7.
+Loading is counted on neither side: a worker pays it once, 2 s of a core for 150,000 tokens against 0.7.
 """
 
 from __future__ import annotations
