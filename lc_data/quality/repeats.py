@@ -193,15 +193,12 @@ def _number_words(text: Bytes, classes: Bytes) -> tuple[Numbers, Counts, int]:
     lengths = np.empty(BLOCK_WORDS, np.int64)
     kinds = np.empty(BLOCK_WORDS, np.uint8)
     keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
-    words = np.empty(min(len(text), BLOCK_WORDS), np.uint32)
+    # As many as a text of so many bytes can have; memory is taken only where it is written.
+    words = np.empty(len(text) // 2 + 1, np.uint32)
     word_lengths = np.empty(_FIRST_SLOTS, np.int64)
     used, total, unspaced, at = 0, 0, 0, 0
     while at < len(text):
         at, count = spaced_words(text, at, classes, hashes, lengths, kinds)
-        if total + count > len(words):
-            wider = np.empty(max(total + count, len(words) + len(words) // 2), np.uint32)
-            wider[:total] = words[:total]
-            words = wider
         for index in range(count):
             unspaced += kinds[index] & UNSPACED != 0
             if is_crowded(used, keys):
