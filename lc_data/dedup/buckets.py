@@ -3,7 +3,7 @@
 Most keys are there once, and sorting them all to find those that are not was most of the work. Instead the rows, of 12
 bytes, are spread by a hash of their key into parts that fit a core's cache, and in each a table of slots tells which
 keys repeat; only their documents are put together. Ten million keys, of which a fifth repeat, take 0.4 s to their
-components and 14 bytes each; the leanest dictionary with union-find takes 20 times as long and eight times as much.
+components and 14 bytes each; the leanest dictionary with union-find takes 16 times as long and eight times as much.
 
 A bucket of m documents has m(m-1)/2 pairs; one page footer shared by a million documents must not become 10^12 of them,
 so in large buckets each document meets only the first ones, of which the keeper will be, and its neighbours in order.

@@ -24,7 +24,7 @@ from lc_data.stages.dedupe.sketch import Sketches, partitioned
 
 OVERLAP_SCHEMA = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("shared", pa.int64())])
 MAX_PAIRS = 1 << 22
-"""Pairs that a task holds at a time: 100 MB, and three times that while they are sorted."""
+"""Pairs that a task holds at a time: 34 MB while they are sorted, and 100 MB when they have been counted."""
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,22 @@
 """The stage: its phases in order.
 
-**A plan on paper for 1e9 documents of 5 KB**, by rates measured on one core of a shared two-core Xeon:
+**A plan on paper for 1e9 documents of 5 KB.** The rates are measured on one core of a shared two-core EPYC, over 64 MB
+of books, manuals and laws in two languages; hours, gigabytes and tasks are those rates times the size.
 
-- Sketch: 69 MB/s with reading and writing (signatures and samples alone 160, exact hashes 327): 20 core-hours. Leaves
-  16e9 band keys of 24 bytes (384 GB), at most 14e9 sampled n-grams of 16 bytes (220 GB), signatures of 512 bytes
+- Sketch: measured 68 MB/s with reading and writing (signatures and samples alone 217, exact hashes 257): 20 core-hours.
+  Leaves 16e9 band keys of 12 bytes (192 GB), at most 14e9 sampled n-grams of 12 bytes (168 GB), signatures of 512 bytes
   (512 GB), all of it written once, already partitioned, and no file read whole.
-- Joins: 1.3 million band keys and 1.9 million sampled n-grams a second: 3.4 and 2.1 core-hours, in 4,096 tasks each of
-  at most 4 million keys. Such a task takes 24 bytes a key and 48 more while it sorts: 300 MB.
-- Verification: 9 to 13 MB/s of text that has a candidate, with its spans. Where a third of the documents have one, 40
-  core-hours, in tasks of 64 MB of text (a book of 50 MB with an excerpt of it: 350 MB above the sketch's peak); this is
-  the step to buy cores for.
-- Removal: 118 to 237 MB/s, 12 core-hours at most.
+- Joins: measured 24 million keys a second from mapped files to pairs, of which a sixth repeat, and 25 bytes of memory a
+  key, the mapped file included: half an hour of a core, in 4,096 tasks each of at most 4 million keys and 105 MB. What
+  the pairs' signatures are looked up in comes on top.
+- Verification: measured 19 to 35 MB/s of text that has a candidate, with its spans. Where a third of the documents have
+  one, 24 core-hours at most, in tasks of 64 MB of text (measured: 475 MB for the process at two near-duplicate books of
+  50 MB, of which 275 MB are Python, Arrow and the kernels); this is the step to buy cores for.
+- Removal: measured 135 MB/s, 10 core-hours.
 
-What is left to one process: 8 bytes for every document (their sizes: 8 GB), 16 for every exact copy, and the rows of
-verified pairs with their spans, up to 1 KB each. The last is what ends first: at some ten million near-duplicates and
-excerpts, of which 1e9 web documents may have more. Such a corpus is deduplicated in parts by ``scope: domain``.
+What is left to one process: a bit for every document (125 MB), 16 bytes for every exact copy, and the rows of verified
+pairs with their spans, up to 1 KB each. The last is what ends first: at some ten million near-duplicates and excerpts,
+of which 1e9 web documents may have more. Such a corpus is deduplicated in parts by recipes of their own.
 """
 
 from __future__ import annotations
