@@ -132,10 +132,26 @@ def evaluate(
 
 
 @app.command()
-def report(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Write a run's report: index.html, report.json and a dataset card."""
+def report(
+    run: RunArgument,
+    other: Annotated[str | None, typer.Argument(help="Another run, to compare the first with.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="The folder of the comparison; RUN/report/compare-OTHER by default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's report: index.html, report.json and a dataset card; of two runs, what differs between them."""
     from lc_data.reports import write_report
+    from lc_data.reports.compare import write_comparison
 
+    if other is not None:
+        compared = write_comparison(run, other, out)
+        _tell({"html": compared.html, "json": compared.json}, compared.html, as_json)
+        return
+    if out is not None:
+        raise RecipeError(
+            "--out is the folder of a comparison, which needs two runs: lc-data report RUN OTHER --out DIR"
+        )
     paths = write_report(run)
     _tell({"html": paths.html, "json": paths.json, "card": paths.card}, paths.html, as_json)
 

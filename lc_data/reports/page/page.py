@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.resources import files
-
 import yaml
 
 from lc_data.reports.content import Report
@@ -17,51 +14,14 @@ from lc_data.reports.page.markup import Html, element, folded, join, table
 from lc_data.reports.page.mixture import mixture_section
 from lc_data.reports.page.packs import packs_section
 from lc_data.reports.page.palette import Palette
+from lc_data.reports.page.shell import Section, render_document
 from lc_data.reports.page.training import evaluation_section, training_section
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of the page."""
-
-    key: str
-    """Its anchor."""
-    name: str
-    """What the navigation calls it."""
-    title: str
-    content: Html
-
-    def render(self) -> Html:
-        """The part as an element."""
-        heading = f"{self.key}-title"
-        return element(
-            "section", element("h2", self.title, id=heading), self.content, id=self.key, aria_labelledby=heading
-        )
 
 
 def render_page(report: Report) -> str:
     """The report as one HTML file: no script, no font, no image, nothing from elsewhere."""
-    sections = _sections(report)
-    # A style element holds raw text, and the style sheet is the package's own file: the one place without escaping.
-    style = Html(f"<style>{files('lc_data.reports').joinpath('style.css').read_text(encoding='utf-8')}</style>")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{report.name}: what is in this corpus"),
-        style,
-    )
     made_by = f"Written by lc_data {report.package_version} from the run's own files; every number is in report.json."
-    body = element(
-        "body",
-        element("a", "Skip to the report", href="#main", class_="skip"),
-        _header(report),
-        element("nav", (element("a", part.name, href=f"#{part.key}") for part in sections), aria_label="Sections"),
-        element("main", (part.render() for part in sections), id="main"),
-        element("footer", made_by),
-    )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return render_document(f"{report.name}: what is in this corpus", _header(report), _sections(report), made_by)
 
 
 def _sections(report: Report) -> list[Section]:
