@@ -102,9 +102,7 @@ def _train(kinds: dict[str, list[str]], vocabulary: int) -> str:
     return train_bpe((text for texts in kinds.values() for text in head(texts, share)), vocabulary, ())
 
 
-def _measure(
-    kind: _Kind, texts: Sequence[str], sides: tuple[DocumentTokenizer, Tokenizer], sizes: TokenizeSizes
-) -> _Kind:
+def _measure(kind: _Kind, texts: list[str], sides: tuple[DocumentTokenizer, Tokenizer], sizes: TokenizeSizes) -> _Kind:
     """Both sides on a kind of text, in turn: ours all of a portion, the peer its head."""
     ours, theirs = sides
     shuffled = random.Random(8).sample(texts, len(texts))
