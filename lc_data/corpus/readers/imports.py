@@ -3,7 +3,8 @@
 A model that reads a repository as one document then meets a function before its callers (DeepSeek-Coder: Guo et al.
 2024, arXiv 2401.14196, section 2.2). What a file imports is read from its text: Python by its syntax tree, the others
 by one expression a language, which is right for what people write and costs a tenth of a parser. An import that leads
-to no file of the repository says nothing.
+to no file of the repository says nothing. Python's parser sets the pace: 1 to 2 MB/s on a busy core, 20 s for the 26 MB
+of sympy.
 """
 
 from __future__ import annotations
