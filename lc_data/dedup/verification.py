@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from lc_data.dedup.shingles import count_shared, shingle_set
 
-_TEXT_BYTES = 64 << 20
+TEXT_BYTES = 64 << 20
+"""Text of which all n-grams are held at a time."""
 
 
 def split_pairs(
@@ -41,16 +42,26 @@ def measure_pairs(
 ) -> npt.NDArray[np.float64]:
     """The exact Jaccard similarity of each pair by its sets of word n-grams: float64[pairs].
 
-    0 where both sets are empty, since nothing shows that they are alike. Texts of more than 64 MB together, two books
-    say, are read several times, each time for a part of their n-grams, so that no more than that is held.
+    0 where both sets are empty, since nothing shows that they are alike.
     """
-    parts = max(1, -(-sum(len(text) for text in texts.values()) // _TEXT_BYTES))
-    shared, union = np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)
+    shared, sizes = count_pairs(pairs, texts, ngram_words)
+    return shared / np.maximum(sizes.sum(axis=1) - shared, 1)
+
+
+def count_pairs(
+    pairs: npt.NDArray[np.int64], texts: Mapping[int, npt.NDArray[np.uint8]], ngram_words: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many different word n-grams each pair shares, and how many its two have: int64[pairs] and int64[pairs, 2].
+
+    Texts of more than 64 MB together, two books say, are read several times, each time for a part of their n-grams, so
+    that no more than that is held.
+    """
+    parts = max(1, -(-sum(len(text) for text in texts.values()) // TEXT_BYTES))
+    shared, sizes = np.zeros(len(pairs), np.int64), np.zeros((len(pairs), 2), np.int64)
     for part in range(parts):
         sets = {document: shingle_set(text, ngram_words, part, parts) for document, text in texts.items()}
         for row, (left, right) in enumerate(pairs.tolist()):
-            both = count_shared(sets[left], sets[right])
-            shared[row] += both
-            union[row] += len(sets[left]) + len(sets[right]) - both
+            shared[row] += count_shared(sets[left], sets[right])
+            sizes[row] += len(sets[left]), len(sets[right])
         del sets
-    return shared / np.maximum(union, 1)
+    return shared, sizes

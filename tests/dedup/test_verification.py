@@ -20,7 +20,7 @@ TEXTS = st.lists(st.sampled_from(["a ", "b ", "Word, ", "漢", "字", "\n", "é-
 @given(st.lists(TEXTS, min_size=3, max_size=3), st.integers(1, 3), st.integers(1, 400))
 def test_pairs_are_measured_in_their_order_as_sets_are(texts, n, held):
     pairs = [(0, 1), (0, 2), (2, 1), (1, 1)]
-    with patch.object(verification, "_TEXT_BYTES", held):
+    with patch.object(verification, "TEXT_BYTES", held):
         found = measure_pairs(np.array(pairs), {row: as_text(text) for row, text in enumerate(texts)}, n)
     assert found.tolist() == pytest.approx([exact_jaccard(texts[left], texts[right], n) for left, right in pairs])
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches, write_batches
-from lc_data.dedup.containment import measure_containment, measure_coverage
+from lc_data.dedup.containment import measure_coverage
 from lc_data.dedup.shingles import shingle_set
 from lc_data.dedup.spans import IndexedText, Span, shared_spans
-from lc_data.dedup.verification import measure_pairs
+from lc_data.dedup.verification import TEXT_BYTES, count_pairs, measure_pairs
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import Containment, DedupeSection
 from lc_data.stages.dedupe.join import read_pairs
@@ -52,6 +52,14 @@ class _Texts:
         self.shingles: dict[int, npt.NDArray[np.uint64]] = {}
         self._span_words = span_words
         self._indexed: tuple[int, IndexedText] | None = None
+
+    def shingles_of(self, document: int, ngram_words: int) -> npt.NDArray[np.uint64]:
+        """The n-grams of a document, kept for the next pair; of books only those of one at a time."""
+        if document not in self.shingles:
+            if sum(len(text) for text in self.texts.values()) > TEXT_BYTES:
+                self.shingles.clear()
+            self.shingles[document] = shingle_set(self.texts[document], ngram_words)
+        return self.shingles[document]
 
     def spans(self, left: int, right: int) -> list[Span]:
         """What a pair shares, from the left one's view. The index of the right one is kept for the next pair."""
@@ -89,10 +97,11 @@ def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
         raise ValueError("containment is not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
     read = _read(np.unique(pairs), payload)
-    read.shingles = {document: shingle_set(text, containment.ngram_words) for document, text in read.texts.items()}
+    shared, sizes = count_pairs(pairs, read.texts, containment.ngram_words)
+    shares = (shared[:, None] / np.maximum(sizes, 1)).tolist()
     measured_pairs = [
-        [_measure(one, other, read, containment) for one, other in ((left, right), (right, left))]
-        for left, right in pairs.tolist()
+        [_measure(left, right, mine, read, containment), _measure(right, left, others, read, containment)]
+        for (left, right), (mine, others) in zip(pairs.tolist(), shares, strict=True)
     ]
     read.shingles.clear()
     rows: list[tuple[Any, ...]] = []
@@ -115,12 +124,12 @@ def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
     return TaskRecord(facts={"verified": verified})
 
 
-def _measure(document: int, other: int, read: _Texts, containment: Containment) -> dict[str, float]:
+def _measure(document: int, other: int, share: float, read: _Texts, containment: Containment) -> dict[str, float]:
     """How much of a document stands in another one; the coverage is 0 where the containment is too small already."""
-    share = measure_containment(read.shingles[document], read.shingles[other])
     coverage = 0.0
     if share >= containment.threshold:
-        coverage = measure_coverage(read.texts[document], read.shingles[other], containment.ngram_words)
+        ngram_words = containment.ngram_words
+        coverage = measure_coverage(read.texts[document], read.shingles_of(other, ngram_words), ngram_words)
     return {"containment": round(share, 6), "coverage": round(coverage, 6)}
 
 
