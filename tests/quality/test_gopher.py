@@ -41,6 +41,15 @@ def test_repetition_measures_are_those_of_the_plain_reading(texts):
         assert {name: values[row] for name, values in found.items()} == pytest.approx(repetition(text, 8))
 
 
+@pytest.mark.parametrize("han", [False, True])
+def test_a_long_text_is_measured_like_a_short_one(han):
+    rng = random.Random(5)
+    words = [chr(0x4E00 + number) if han else f"w{number}" for number in range(900)]
+    text = ("" if han else " ").join(rng.choices(words, weights=[1 / (rank + 1) for rank in range(900)], k=140_000))
+    found = measure_gopher_repetition(pa.array([text], pa.large_string()), range(2, 6), range(2, 6))
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(repetition(text, 5))
+
+
 def _spoiled(rng: random.Random) -> str:
     """Prose of common characters, spoiled now and then in one of the ways that the rules look for."""
     common = ["the", "of", "and", "to", "that", "with", "river", "stone", "carried", "evening", "letters", "because"]
