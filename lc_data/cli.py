@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -140,7 +141,7 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run's report: index.html, report.json and a dataset card; of two runs, what differs between them."""
+    """Write a run's report: page, report.json, dataset card and croissant.json; of two runs, what differs."""
     from lc_data.reports import write_report
     from lc_data.reports.compare import write_comparison
 
@@ -153,7 +154,7 @@ def report(
             "--out is the folder of a comparison, which needs two runs: lc-data report RUN OTHER --out DIR"
         )
     paths = write_report(run)
-    _tell({"html": paths.html, "json": paths.json, "card": paths.card}, paths.html, as_json)
+    _tell(asdict(paths), paths.html, as_json)
 
 
 @app.command()

@@ -150,11 +150,21 @@ def test_trace_goes_from_pack_to_document_and_back(monkeypatch, capsys, packed):
     assert call(monkeypatch, "trace", packed, "--document", "nobody") == 1
 
 
-def test_report_writes_its_three_files(monkeypatch, capsys, packed):
+def test_report_writes_its_four_files(monkeypatch, capsys, packed):
     assert call(monkeypatch, "report", packed, "--json") == 0
     paths = json.loads(capsys.readouterr().out)
-    assert sorted(Path(path).name for path in paths.values()) == ["DATASET_CARD.md", "index.html", "report.json"]
+    names = ["DATASET_CARD.md", "croissant.json", "index.html", "report.json"]
+    assert sorted(Path(path).name for path in paths.values()) == names
     assert all(Path(path).stat().st_size for path in paths.values())
+
+
+def test_report_of_two_runs_is_what_differs(monkeypatch, capsys, packed, tmp_path):
+    assert call(monkeypatch, "report", packed, packed, "--out", tmp_path / "both", "--json") == 0
+    paths = json.loads(capsys.readouterr().out)
+    assert sorted(Path(path).name for path in paths.values()) == ["comparison.json", "index.html"]
+    assert all(Path(path).parent == tmp_path / "both" for path in paths.values())
+    assert call(monkeypatch, "report", packed, "--out", tmp_path / "one") == 2
+    assert "needs two runs" in capsys.readouterr().err
 
 
 def test_doctor_tells_machines_what_it_tells_people(monkeypatch, capsys):

@@ -182,6 +182,21 @@ class Tokenizer(ReportModel):
     vocab_size: int
 
 
+class StageFiles(ReportModel):
+    """Files of one kind of record that a stage published."""
+
+    stage: str
+    purpose: str | None
+    """Of pack, whose plan it is."""
+    manifest_sha256: str
+    manifest_bytes: int
+    pattern: str
+    """Below the stage's folder."""
+    files: int
+    rows: int
+    bytes: int
+
+
 class Report(ReportModel):
     """Everything that is reported of a run. Parts whose stage has not been run are empty."""
 
@@ -197,6 +212,7 @@ class Report(ReportModel):
     languages: dict[str, int]
     tokenizer: Tokenizer | None
     stages: list[StageBooks]
+    files: list[StageFiles]
     duplicates: DuplicateClusters | None
     shared_stretches: SharedStretches | None
     """None where no evaluation was looked for."""

@@ -51,9 +51,9 @@ def test_tables_stay_tables_whatever_the_names(report):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) <= 1
 
 
-def test_the_three_files_are_written_and_writing_again_changes_nothing(run):
+def test_the_four_files_are_written_and_writing_again_changes_nothing(run):
     paths = write_report(run.uri)
-    before = {path: Path(path).read_bytes() for path in (paths.html, paths.json, paths.card)}
+    before = {path: Path(path).read_bytes() for path in (paths.html, paths.json, paths.card, paths.croissant)}
     assert before[paths.html].startswith(b"<!doctype html>")
     assert Report.model_validate_json(before[paths.json]).name == "small"
     write_report(run.uri)

@@ -8,6 +8,7 @@ from lc_data.corpus import storage
 from lc_data.corpus.manifest import Manifest, ManifestError
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.reports.collect.files import stage_files
 from lc_data.reports.collect.findings import read_clusters, read_shared_stretches
 from lc_data.reports.collect.lengths import measure_lengths
 from lc_data.reports.collect.plans import measure_plan
@@ -38,6 +39,7 @@ def collect_report(run: RunFolder) -> Report:
         languages=count_values(run.stage(kept.stage), kept.shards, "language"),
         tokenizer=_tokenizer(corpus) if corpus else None,
         stages=stages,
+        files=[files for name, manifest in manifests.items() for files in stage_files(run.stage(name), manifest)],
         duplicates=read_clusters(run),
         shared_stretches=read_shared_stretches(run),
         lengths=measure_lengths(corpus) if corpus else None,
