@@ -59,6 +59,9 @@ class DomainLengths(ReportModel):
     class_documents: list[int]
     """Per class of ``Lengths.class_edges_tokens``."""
     class_tokens: list[int]
+    step_documents: list[int]
+    """Per step of ``Lengths.step_edges_tokens``."""
+    step_tokens: list[int]
     longest_tokens: int
     median_tokens: int
     """Half of the documents are at least this long."""
@@ -73,6 +76,8 @@ class Lengths(ReportModel):
     """Lower ends of the bins: 0, then powers of two. The last bin has no upper end."""
     class_edges_tokens: list[int]
     """The coarse classes by which long-context reports compare corpora: 0, 4K, 8K, 16K, 32K."""
+    step_edges_tokens: list[int]
+    """The same range in even steps: 0, 4K, 8K, 12K and so on to 32K, above which all is one."""
     domains: list[DomainLengths]
 
 
@@ -97,6 +102,10 @@ class PlanDomain(ReportModel):
     """How often the most repeated document begins in the plan."""
     document_tokens: list[int]
     """Tokens in the plan by the length of their document, per bin of ``Lengths.edges_tokens``."""
+    step_documents: list[int]
+    """Different documents in the plan by their length, per step of ``Lengths.step_edges_tokens``."""
+    step_tokens: list[int]
+    """Tokens in the plan by the length of their document, per step."""
     context_tokens: list[int]
     """Tokens in the plan by how many tokens of their own document stand before them in their row, per bin."""
     context_sum: int

@@ -80,6 +80,11 @@ def test_lengths_are_those_of_the_documents(report, documents):
         assert domain.class_documents[0] == sum(length < 4096 for length in mine)
         assert sum(domain.class_tokens) == sum(mine)
         assert domain.longest_tokens == max(mine)
+        steps = Counter(min(length // 4096, 8) for length in mine)
+        assert domain.step_documents == [steps[place] for place in range(9)]
+        assert domain.step_tokens == [
+            sum(length for length in mine if min(length // 4096, 8) == place) for place in range(9)
+        ]
     assert {domain.domain for domain in report.lengths.domains} == {"books", "web", "chinese", "chats"}
 
 
@@ -109,6 +114,12 @@ def test_a_plan_is_counted_piece_by_piece(report, documents, pieces):
         for piece in mine:
             by_length[int(np.searchsorted(edges, documents[piece["document"]][2], side="right")) - 1] += piece["length"]
         assert domain.document_tokens == [by_length[place] for place in range(len(edges))]
+        seen = {piece["document"] for piece in mine}
+        steps = Counter(min(documents[number][2] // 4096, 8) for number in seen)
+        assert domain.step_documents == [steps[place] for place in range(9)]
+        assert sum(domain.step_tokens) == domain.tokens
+        first = sum(piece["length"] for piece in mine if documents[piece["document"]][2] < 4096)
+        assert domain.step_tokens[0] == first
 
 
 def test_wanted_shares_are_those_of_the_recipe_and_plans_agree_with_balance(report):

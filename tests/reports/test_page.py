@@ -99,6 +99,17 @@ def test_it_shows_the_numbers_of_the_report(page, report):
         assert report.plan(kind).plan_hash in text
 
 
+def test_lengths_stand_in_steps_of_4k_before_and_after_mixing(page, report):
+    for caption in ("Before mixing: every document of the corpus once", "After mixing: the plan pretrain"):
+        (found,) = re.findall(rf"<caption>{caption}</caption>(.*?)</table>", page, re.S)
+        heads = re.findall(r"<th scope=\"col\"[^>]*>([^<]*)</th>", found)
+        assert heads == ["domain", "what", "0\u20134K", "4K\u20138K", "8K\u201312K", "12K\u201316K", "16K\u201320K",
+                         "20K\u201324K", "24K\u201328K", "28K\u201332K", "32K+", "all"]  # fmt: skip
+    for domain in report.plan("pretrain").domains:
+        assert f"{sum(domain.step_tokens):,}" in found
+    assert "share of tokens before" in found
+
+
 def test_text_from_the_data_stays_text(report):
     nasty = '<script>alert("1")</script>&amp;\'"><svg onload=x>'
     whole = report.model_dump_json(by_alias=True)

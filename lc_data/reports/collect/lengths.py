@@ -14,6 +14,9 @@ from lc_data.reports.content import DomainLengths, Lengths
 CLASS_EDGES_TOKENS = (0, 4096, 8192, 16384, 32768)
 """The classes of the Index-1.9B-32K report, by which others can compare their corpora."""
 
+STEP_EDGES_TOKENS = tuple(range(0, 32768 + 1, 4096))
+"""Even steps over the lengths at which models are extended: octaves put half of that range into one bin."""
+
 _FIRST_EDGE_TOKENS = 64
 
 
@@ -38,6 +41,7 @@ def measure_lengths(corpus: TokenizedCorpus) -> Lengths:
     return Lengths(
         edges_tokens=edges.tolist(),
         class_edges_tokens=list(CLASS_EDGES_TOKENS),
+        step_edges_tokens=list(STEP_EDGES_TOKENS),
         domains=[domain for domain in domains if sum(domain.documents)],
     )
 
@@ -45,6 +49,7 @@ def measure_lengths(corpus: TokenizedCorpus) -> Lengths:
 def _measure(name: str, length: npt.NDArray[np.int64], edges: npt.NDArray[np.int64]) -> DomainLengths:
     documents, tokens = _histogram(length, edges)
     class_documents, class_tokens = _histogram(length, np.array(CLASS_EDGES_TOKENS))
+    step_documents, step_tokens = _histogram(length, np.array(STEP_EDGES_TOKENS))
     descending = np.sort(length)[::-1]
     reached = np.cumsum(descending)
     return DomainLengths(
@@ -53,6 +58,8 @@ def _measure(name: str, length: npt.NDArray[np.int64], edges: npt.NDArray[np.int
         tokens=tokens,
         class_documents=class_documents,
         class_tokens=class_tokens,
+        step_documents=step_documents,
+        step_tokens=step_tokens,
         longest_tokens=int(length.max(initial=0)),
         median_tokens=int(descending[(len(length) - 1) // 2]) if len(length) else 0,
         token_median_tokens=int(descending[np.searchsorted(reached, reached[-1] / 2)]) if len(length) else 0,

@@ -15,7 +15,7 @@ import pyarrow as pa
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus
-from lc_data.reports.collect.lengths import bin_edges, bins_of
+from lc_data.reports.collect.lengths import STEP_EDGES_TOKENS, bin_edges, bins_of
 from lc_data.reports.collect.promises import read_promises
 from lc_data.reports.content import PlanContent, PlanDomain
 
@@ -88,15 +88,19 @@ class PlanCounts:
     def domain(self, code: int, asked: dict[str, Any]) -> PlanDomain:
         """What was counted of one domain, beside what balance asked for."""
         own = self._corpus.domain == code
+        drawn = np.flatnonzero(own & (self.tokens_of_document > 0))
+        steps = bins_of(self._corpus.length[drawn], np.array(STEP_EDGES_TOKENS))
         return PlanDomain(
             domain=self._corpus.domains[code],
             available_tokens=asked.get("available_tokens"),
             wanted_share=asked.get("wanted_share"),
             planned_tokens=asked.get("planned_tokens"),
             tokens=int(self.document_tokens[code].sum()),
-            documents=int((own & (self.tokens_of_document > 0)).sum()),
+            documents=len(drawn),
             most_repeats=int(self.begins_of_document[own].max(initial=0)),
             document_tokens=self.document_tokens[code].tolist(),
+            step_documents=np.bincount(steps, minlength=len(STEP_EDGES_TOKENS)).tolist(),
+            step_tokens=_sums(steps, self.tokens_of_document[drawn], len(STEP_EDGES_TOKENS)).tolist(),
             context_tokens=self.context_tokens[code].tolist(),
             context_sum=int(self.context_sum[code]),
         )

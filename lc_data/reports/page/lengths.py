@@ -9,6 +9,7 @@ from lc_data.reports.content import DomainLengths, Lengths, PlanContent, Report
 from lc_data.reports.page import charts, numbers
 from lc_data.reports.page.markup import Html, element, folded, join, table
 from lc_data.reports.page.palette import Palette
+from lc_data.reports.page.steps import steps_tables
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def lengths_section(report: Report, lengths: Lengths, palette: Palette) -> Html:
         element("p", _lead(lengths), class_="lead"),
         element("h3", "Share of documents and share of tokens, by document length"),
         _classes(lengths, ordered),
+        steps_tables(lengths, report.plans, ordered),
         element("h3", "The same in finer steps"),
         _corpus_charts(lengths, ordered),
         (_plan_change(lengths, plan, ordered) for plan in report.plans if plan.purpose != "held_out"),
