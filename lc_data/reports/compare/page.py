@@ -77,11 +77,24 @@ def _group(group: Group, names: tuple[str, str]) -> Html:
 
 def _figures_table(caption: str, figures: list[Figure], names: tuple[str, str]) -> Html:
     rows = [
-        [one.where, one.what, one.unit if one.unit in ("documents", "tokens", "bytes") else "",
-         _value(one.first, one.unit), _value(one.second, one.unit), _difference(one), _relative(one)]
+        [
+            one.where,
+            _what(one),
+            _value(one.first, one.unit),
+            _value(one.second, one.unit),
+            _difference(one),
+            _relative(one),
+        ]
         for one in figures
-    ]  # fmt: skip
-    return table(caption, ["where", "what", "unit", *names, "difference", "in per cent of A"], rows, text_columns=3)
+    ]
+    return table(caption, ["where", "what", *names, "difference", "in per cent of A"], rows, text_columns=2)
+
+
+def _what(figure: Figure) -> str:
+    """The name with its unit, where neither the name nor the value has it."""
+    if figure.unit not in ("documents", "tokens", "bytes") or figure.unit in figure.what:
+        return figure.what
+    return f"{figure.what}, {figure.unit}"
 
 
 def _value(value: float | None, unit: Unit) -> str:
