@@ -4,6 +4,9 @@ Judging windows costs the same for a tweet and a novel, and each window votes, s
 does not name the book. Two identifiers: fastText where the recipe gives a model file (5 MB/s), otherwise py3langid,
 which ships its model (140 languages, 2.5 MB/s) and needs neither network nor compiler. Their labels are close but not
 the same; the recipe's fingerprint knows which was used.
+
+A model is memory that the rules after this one need for a long document: py3langid's takes 73 MB, half a second to load
+and 65 MB less at the peak of a 50 MB document when it is given back in between.
 """
 
 from __future__ import annotations
@@ -27,12 +30,19 @@ from lc_data.text.buffers import each_text
 _WRITTEN_CHINESE = frozenset({"yue", "wuu", "lzh"})
 """Labels that py3langid gives to one in twenty windows of classical Chinese; fastText calls all of it ``zh``."""
 
+_LARGE_TEXT_BYTES = 32_000_000
+"""A text from this size on costs the other rules ten seconds and hundreds of MB: the model makes room for them."""
+
 
 class Identifier(Protocol):
     """Names the language of a short text."""
 
     def identify(self, text: str) -> tuple[str, float]:
         """The likeliest language code and its probability."""
+        ...
+
+    def release(self) -> None:
+        """Give the model's memory back; the next text loads it again."""
         ...
 
 
@@ -52,6 +62,8 @@ class Language:
         for row, text in enumerate(each_text(documents.column("text"))):
             if stated[row] is None:
                 shares, scores[row] = self._identify(text)
+                if len(text) >= _LARGE_TEXT_BYTES:
+                    self.identifier.release()
                 names[row] = next(iter(shares), None)
                 if self._is_mixed(shares):
                     notes[row] = {"languages": shares}
@@ -115,24 +127,41 @@ class _FastText:
             raise RecipeError(
                 f"language model {model!r} is not a file; give a local fastText model or leave `model` out"
             )
+        self._path = model
+        self._model: Any = self._load()
+
+    def _load(self) -> Any:
         import fasttext
 
         try:
-            self._model = fasttext.load_model(model)
+            return fasttext.load_model(self._path)
         except ValueError as error:
-            raise RecipeError(f"language model {model!r} is not a fastText model: {error}") from None
+            raise RecipeError(f"language model {self._path!r} is not a fastText model: {error}") from None
 
     def identify(self, text: str) -> tuple[str, float]:
+        if self._model is None:
+            self._model = self._load()
         labels, scores = self._model.predict(text)
         return labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)
+
+    def release(self) -> None:
+        self._model = None
 
 
 class _Langid:
     def __init__(self) -> None:
+        self._model: Any = self._load()
+
+    def _load(self) -> Any:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-        self._model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def identify(self, text: str) -> tuple[str, float]:
+        if self._model is None:
+            self._model = self._load()
         name, score = self._model.classify(text)
         return "zh" if name in _WRITTEN_CHINESE else name, float(score)
+
+    def release(self) -> None:
+        self._model = None

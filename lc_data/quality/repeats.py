@@ -95,14 +95,15 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, dupl
         words, word_lengths, unspaced = _number_words(data[offsets[row] : offsets[row + 1]], classes)
         scale = 2 if 2 * unspaced > len(words) else 1
         # Where an n-gram may start that occurs twice, and the number of the (n-1)-gram that starts there.
-        starts, grams = _repeated_pairs(words)
+        starts, grams, likely = _repeated_pairs(words)
         for n in range(2, scale * (tops.shape[1] - 1) + 1):
             if len(words) < n:
                 break
             if n > 2 and len(starts) > _FEW:
-                count = _keep_likely(starts, grams, words, n)
+                count, likely = _keep_likely(starts, grams, words, n)
                 starts, grams = starts[:count], grams[:count]
-            count, different = _number_ngrams(starts, grams, words, n)
+            count, different = _number_ngrams(starts, grams, words, n, likely)
+            likely = 0
             starts, grams = starts[:count], grams[:count]
             counts = np.zeros(different, np.uint32)
             for gram in grams:
@@ -118,38 +119,42 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, tops: Counts, dupl
 
 
 @kernel
-def _repeated_pairs(words: Numbers) -> tuple[Numbers, Numbers]:
-    """Where pairs of words begin that may occur twice, and the word that begins there; in a short text all."""
+def _repeated_pairs(words: Numbers) -> tuple[Numbers, Numbers, int]:
+    """Where pairs of words begin that may occur twice, and the word that begins there; in a short text all.
+
+    Also returns about how many different pairs these are; 0 in a short text.
+    """
     starts, grams = np.empty(len(words), np.uint32), np.empty(len(words), np.uint32)
     if len(words) <= _FEW:
         for start in range(len(words)):
             starts[start], grams[start] = np.uint32(start), words[start]
-        return starts, grams
+        return starts, grams, 0
     seen, again = _marks(len(words))
+    likely = 0
     for start in range(len(words) - 1):
-        _see(_pair(words[start], words[start + 1]), seen, again)
+        likely += _see(_pair(words[start], words[start + 1]), seen, again)
     count = 0
     for start in range(len(words) - 1):
         if _was_seen_again(_pair(words[start], words[start + 1]), again):
             starts[count], grams[count] = np.uint32(start), words[start]
             count += 1
-    return starts[:count], grams[:count]
+    return starts[:count], grams[:count], likely
 
 
 @kernel
-def _keep_likely(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> int:
-    """Move the (n-1)-grams whose n-grams may occur twice to the front; returns how many they are."""
+def _keep_likely(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> tuple[int, int]:
+    """Move the (n-1)-grams whose n-grams may occur twice to the front; how many, and about how many n-grams differ."""
     seen, again = _marks(len(starts))
-    count = 0
+    count = likely = 0
     while count < len(starts) and np.int64(starts[count]) + n <= len(words):
-        _see(_pair(grams[count], words[starts[count] + n - 1]), seen, again)
+        likely += _see(_pair(grams[count], words[starts[count] + n - 1]), seen, again)
         count += 1
     kept = 0
     for index in range(count):
         if _was_seen_again(_pair(grams[index], words[starts[index] + n - 1]), again):
             starts[kept], grams[kept] = starts[index], grams[index]
             kept += 1
-    return kept
+    return kept, likely
 
 
 @kernel
@@ -172,12 +177,15 @@ def _marks(keys: int) -> tuple[Hashes, Hashes]:
 
 
 @kernel
-def _see(key: np.uint64, seen: Hashes, again: Hashes) -> None:
+def _see(key: np.uint64, seen: Hashes, again: Hashes) -> bool:
+    """Mark a key; whether this is the second time."""
     place = mix64(key)
     word = (place >> _WORD_BITS) & np.uint64(len(seen) - 1)
     bit = _ONE << (place & _LAST_BIT)
-    again[word] |= seen[word] & bit
+    second = seen[word] & bit & ~again[word]
+    again[word] |= second
     seen[word] |= bit
+    return second != 0
 
 
 @kernel
@@ -219,12 +227,16 @@ def _number_words(text: Bytes, classes: Bytes) -> tuple[Numbers, Counts, int]:
 
 
 @kernel
-def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int) -> tuple[int, int]:
+def _number_ngrams(starts: Numbers, grams: Numbers, words: Numbers, n: int, likely: int) -> tuple[int, int]:
     """From the numbers of (n-1)-grams to those of n-grams, in place; returns how many there are and how many different.
 
-    The last start falls away when the text ends before the n-gram does.
+    The last start falls away when the text ends before the n-gram does. A table that begins with room for the likely
+    number of n-grams need not grow, when the old one and the new one lie in memory side by side.
     """
-    keys, numbers = np.zeros(_FIRST_SLOTS, np.uint64), np.zeros(_FIRST_SLOTS, np.uint32)
+    slots = _FIRST_SLOTS
+    while 10 * likely >= 7 * slots:
+        slots *= 2
+    keys, numbers = np.zeros(slots, np.uint64), np.empty(slots, np.uint32)
     used, count = 0, 0
     for index in range(len(starts)):
         last = np.int64(starts[index]) + n - 1

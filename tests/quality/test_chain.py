@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from lc_data.quality import language
 from lc_data.quality.chain import FilterChain
 from lc_data.quality.language import open_identifier, windows
 from lc_data.recipe.errors import RecipeError
@@ -126,6 +127,30 @@ def test_a_fasttext_model_is_used_where_the_recipe_names_one(tmp_path, monkeypat
     assert result.documents.column("language").to_pylist() == ["zh-Hant"] * 2
     assert result.columns["language/score"].tolist() == [1.0, 1.0]
     assert loaded == [str(model)], "a model is loaded once a process"
+
+
+@pytest.mark.parametrize("shipped", [True, False])
+def test_a_model_given_back_after_a_large_text_answers_the_same_afterwards(tmp_path, monkeypatch, shipped):
+    loads = []
+    if shipped:
+        rule, kind = {"rule": "language"}, language._Langid
+    else:
+        model = tmp_path / "model.bin"
+        model.write_bytes(b"")
+        answers = SimpleNamespace(predict=lambda text: (("__label__en",), [0.5 + len(text) % 7 / 14]))
+        monkeypatch.setitem(sys.modules, "fasttext", SimpleNamespace(load_model=lambda path: answers))
+        rule, kind = {"rule": "language", "model": str(model)}, language._FastText
+    load = kind._load
+    monkeypatch.setattr(kind, "_load", lambda self: loads.append(1) or load(self))
+    open_identifier.cache_clear()
+    texts = [f"{ENGLISH}\n", f"{ENGLISH}\n" * 30, "Le conseil municipal se réunit ce soir.", f"{ENGLISH}\n"]
+    kept = chain(rule).apply(batch_of(texts))
+    assert len(loads) == 1
+    monkeypatch.setattr(language, "_LARGE_TEXT_BYTES", len(f"{ENGLISH}\n" * 30))
+    released = chain(rule).apply(batch_of(texts))
+    assert len(loads) == 2, "given back once, and loaded again for the next text"
+    assert released.documents.equals(kept.documents)
+    assert released.columns["language/score"].tolist() == kept.columns["language/score"].tolist()
 
 
 @pytest.mark.parametrize(
