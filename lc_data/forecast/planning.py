@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from lc_data.corpus import storage
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.shard import read_table
@@ -105,5 +103,4 @@ def _thin_recipe(recipe: Recipe, divisor: int) -> Recipe:
 
 
 def _count_up(facts: dict[str, Any], times: int) -> dict[str, Any]:
-    counted = {name: facts[name] * times for name in ("packs", "tokens", "padding_tokens", "pieces")}
-    return facts | counted | {"fill": float(np.clip(facts["fill"], 0, 1))}
+    return facts | {name: facts[name] * times for name in ("packs", "tokens", "padding_tokens", "pieces")}

@@ -18,7 +18,7 @@ def pack_concat(pieces: Pieces, seq_len: int, carried: int, key: int) -> Rows:
 
     The first ``carried`` pieces are rows of the block before, whole ones first, and stay in their order; the others
     are put together to documents, and these shuffled by ``key``. Parts of a document are counted from its beginning; in
-    one that two mixture stages share, the second stage leaves a gap of one in the count.
+    one that two mixture stages share, the second stage leaves a gap in the count.
     """
     documents = _join(pieces.select(np.arange(carried, len(pieces))), seq_len)
     shuffled = np.argsort(random_words(key, len(documents)), kind="stable")

@@ -80,7 +80,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
             raise ValueError(f"prefetch must be 0 or more packs, got {prefetch}")
         self._topology = Topology(rank, world_size, batch_size=batch_size)
         self._prefetch = prefetch
-        self._reader = PackReader.open(RunFolder(_absolute(run), copies or LocalCopies.default()), plan, verify)
+        self._reader = PackReader.open(_folder(run, copies), plan, verify)
         if seq_len is not None and seq_len != self.seq_len:
             raise Failure(
                 f"seq_len {seq_len} was asked for, but {run} is packed at {self.seq_len} (plan {plan!r}): pass "
@@ -173,9 +173,12 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
                 yield row
 
 
-def _absolute(run: str | os.PathLike[str]) -> str:
+def _folder(run: str | os.PathLike[str], copies: LocalCopies | None) -> RunFolder:
+    """The run; only a remote one needs copies, and with them a home: a container's user may have none."""
     uri = os.fspath(run)
-    return str(Path(uri).absolute()) if storage.is_local(uri) and not uri.startswith("file://") else uri
+    if not storage.is_local(uri):
+        return RunFolder(uri, copies or LocalCopies.default())
+    return RunFolder(uri if uri.startswith("file://") else str(Path(uri).absolute()))
 
 
 def _as_tensors(pack: Pack) -> Row:

@@ -310,6 +310,17 @@ def test_streaming_needs_nothing_of_the_pipeline(packed: PackedRun) -> None:
     assert (ended.stdout, ended.stderr) == (f"{packed.plans['pretrain']['packs']} []\n", "")
 
 
+def test_a_local_run_needs_no_home(packed: PackedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert PackedDataset(packed.folder).packs
+    with pytest.raises(RuntimeError, match="home directory"):
+        PackedDataset("memory://nowhere")
+
+
 def test_a_run_may_be_a_uri(packed: PackedRun, tmp_path: Path) -> None:
     remote = fsspec.filesystem("memory")
     remote.put(str(packed.folder), "/stream-test", recursive=True)
