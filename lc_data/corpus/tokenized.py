@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from lc_data.corpus import storage
 from lc_data.corpus.columns import COLUMNS_FILE, columns_schema
@@ -93,6 +94,10 @@ class ShardMetadata:
     tokens: int
     token_checksum: str
     """xxh3-128 of the tokens, as stored."""
+    chunk_tokens: int = 0
+    """Tokens between two of the checksums that follow; 0 in a shard without them."""
+    chunk_checksums: str = ""
+    """See :mod:`lc_data.corpus.token_chunks`."""
 
     def as_json(self) -> bytes:
         """The value under ``METADATA_KEY``."""
@@ -257,9 +262,14 @@ class TokenizedCorpus:
         shard = bisect_right(self._first, document) - 1
         return shard, document - self._first[shard]
 
-    def shard_numbers(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The shard of each document, int64 [n]."""
-        return np.searchsorted(self._first, documents, side="right") - 1
+    def locate_all(self, documents: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The same of many documents, each int64 [n]."""
+        outside = (documents < 0) | (documents >= self.document_count)
+        if outside.any():
+            raise IndexError(f"document {documents[outside][0]} of a corpus of {self.document_count}")
+        first = np.array(self._first, np.int64)
+        shard = np.searchsorted(first, documents, side="right") - 1
+        return shard, documents - first[shard]
 
     @property
     def is_copied(self) -> bool:
@@ -326,6 +336,8 @@ class TokenizedCorpus:
         _compare(uri, "rows", shard.batch.num_rows, entry.rows)
         _compare(uri, "tokens", len(shard.tokens), entry.tokens)
         _compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
+        chunks = xxhash.xxh3_128_hexdigest(shard.metadata.chunk_checksums) if shard.metadata.chunk_tokens else None
+        _compare(uri, "checksum of chunk checksums", chunks, entry.facts.get("chunks_checksum"))
         _compare(uri, "tokenizer hash", shard.metadata.tokenizer.hash, self.tokenizer.hash)
         _compare(uri, "domain table", shard.metadata.domains, self.domains)
         return shard

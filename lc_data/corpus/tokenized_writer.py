@@ -15,6 +15,7 @@ from lc_data.corpus import storage
 from lc_data.corpus.columns import COLUMNS_FILE, column_field, columns_schema
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.shard import WrittenTable
+from lc_data.corpus.token_chunks import CHUNK_BYTES, chunk_checksums
 from lc_data.corpus.tokenized import (
     INDEX_FILE,
     INDEX_SCHEMA,
@@ -59,7 +60,7 @@ def write_tokenized(
     tokenizer: TokenizerInfo,
     domains: Sequence[str],
 ) -> FileEntry:
-    """Write one shard. Its entry's facts are ``domain``, ``bucket`` and ``token_checksum``.
+    """Write one shard. Its entry's facts are ``domain``, ``bucket``, ``token_checksum`` and ``chunks_checksum``.
 
     Raises ValueError when the tokens' type is not that of the vocabulary, or above 2^31 - 1 tokens (32-bit offsets).
     """
@@ -68,6 +69,7 @@ def write_tokenized(
         raise ValueError(f"tokens are {documents.tokens.dtype}; a vocabulary of {tokenizer.vocab_size} needs {stored}")
     if len(documents.tokens) >= 1 << 31:
         raise ValueError(f"{len(documents.tokens)} tokens in one shard; lower bucket.shard_tokens below 2^31")
+    chunk_tokens = CHUNK_BYTES // documents.tokens.itemsize
     metadata = ShardMetadata(
         format_version=TOKENIZED_FORMAT_VERSION,
         tokenizer=tokenizer,
@@ -77,6 +79,8 @@ def write_tokenized(
         documents=len(documents.ids),
         tokens=len(documents.tokens),
         token_checksum=xxhash.xxh3_128_hexdigest(documents.tokens.data),
+        chunk_tokens=chunk_tokens,
+        chunk_checksums=chunk_checksums(documents.tokens, chunk_tokens),
     )
     schema = tokenized_schema(stored).with_metadata({METADATA_KEY: metadata.as_json()})
     code = list(domains).index(stratum.domain)
@@ -89,7 +93,12 @@ def write_tokenized(
     ]
     _write(target, pa.record_batch(columns, schema=schema))
     entry = target.entry(len(documents.ids), documents.text_bytes, len(documents.tokens))
-    facts = {"domain": stratum.domain, "bucket": stratum.bucket, "token_checksum": metadata.token_checksum}
+    facts = {
+        "domain": stratum.domain,
+        "bucket": stratum.bucket,
+        "token_checksum": metadata.token_checksum,
+        "chunks_checksum": xxhash.xxh3_128_hexdigest(metadata.chunk_checksums),
+    }
     return entry.model_copy(update={"facts": facts})
 
 

@@ -9,6 +9,7 @@ import xxhash
 
 from lc_data.corpus.columns import COLUMNS_FILE
 from lc_data.corpus.run import RunFolder
+from lc_data.corpus.token_chunks import chunk_checksums
 from lc_data.corpus.tokenized import INDEX_FILE, TokenizedCorpus, TokenizedError, TokenizedShard
 from lc_data.corpus.verify_files import Problem
 
@@ -78,6 +79,9 @@ def _verify_shard(corpus: TokenizedCorpus, shard: TokenizedShard, first: int) ->
     checksum = xxhash.xxh3_128_hexdigest(shard.tokens.data if len(shard.tokens) else b"")
     if checksum != shard.metadata.token_checksum:
         yield f"its tokens have the xxh3-128 {checksum}, its footer says {shard.metadata.token_checksum}"
+    chunks = shard.metadata.chunk_tokens
+    if chunks and chunk_checksums(shard.tokens, chunks) != shard.metadata.chunk_checksums:
+        yield "the checksums of stretches of its tokens in its footer are not those of its tokens"
     yield from _verify_spans(shard)
 
 

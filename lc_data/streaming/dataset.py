@@ -72,7 +72,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         ``seq_len`` is checked against the plan when given. ``plan`` is ``pretrain``, ``sft`` or ``held_out``.
         ``batch_size`` is that of the DataLoader around it, and matters only with worker processes. ``prefetch`` is how
         many packs a thread reads ahead, 0 for no thread; worker processes never start one. ``verify`` is ``checksum``
-        (tokens of each shard are checked when it is first touched) or ``size`` (sizes and footers only). ``copies`` is
+        (tokens are checked before they are served, once) or ``size`` (sizes and footers only). ``copies`` is
         where the shards of a remote run are kept on this machine, ``LocalCopies.default()`` if nothing is said.
         """
         super().__init__()

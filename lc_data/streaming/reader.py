@@ -1,22 +1,23 @@
 """From a place in the plan to the row that stands there: any pack, at random, straight from mapped shards.
 
-A shard's tokens are compared with their checksum when the reader first touches it. That reads each shard once from
-front to back (about 10 GB/s where it is in memory), and because every stratum is drawn forward it is also the
-read-ahead for what comes next: a few shards are in use at a time.
+Tokens are compared with their checksums before they are served, a megabyte around them at a time: opening a plan of
+100 billion tokens costs no more than what its first row touches. Because every stratum is drawn forward, what was
+checked along with a document is what comes next.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import RunFolder
+from lc_data.corpus.token_chunks import ChunkCheck
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizedShard
 from lc_data.packing.fill import Pack, fill_pack
 from lc_data.packing.layout import BlockLayout
@@ -28,6 +29,16 @@ Verify = Literal["checksum", "size"]
 _OPEN_LAYOUTS = 4
 
 
+@dataclass(frozen=True)
+class _OpenBlock:
+    """A plan block, and where the document of each of its pieces is."""
+
+    layout: BlockLayout
+    shard: list[int]
+    row: list[int]
+    """in its shard"""
+
+
 class PackReader:
     """Random access to the packs of one plan. Instances can be pickled: another process opens its own maps."""
 
@@ -35,7 +46,9 @@ class PackReader:
         self.plan, self.corpus = plan, corpus
         self._verify = verify
         self._has_spans: dict[int, bool] = {}
-        """For each shard checked so far, whether any of its documents has target spans."""
+        """For each shard touched so far, whether any of its documents has target spans."""
+        self._checks: dict[int, ChunkCheck] = {}
+        """Of the shards touched so far, those whose tokens are checked as they are read."""
         self._ahead = CopyAhead(corpus) if corpus.is_copied else None
         self._layout = lru_cache(maxsize=_OPEN_LAYOUTS)(self._lay_out)
 
@@ -58,43 +71,55 @@ class PackReader:
         Raises IndexError outside the plan, ``TokenizedError`` that names a shard which is not what its manifest says,
         and ``PlanError`` for a changed plan.
         """
-        row = self._layout(self.plan.block_of(pack)).row(pack)
+        block = self._layout(self.plan.block_of(pack))
+        row = block.layout.row(pack)
         tokens, spans, has_spans = [], [], False
-        for document, start, length in zip(row.document, row.start, row.length, strict=True):
-            number, at = self.corpus.locate(document)
+        places = zip(block.shard[row.pieces], block.row[row.pieces], row.start, row.length, strict=True)
+        for number, at, start, length in places:
             shard = self.corpus.shard(number)
-            some_spans = self._has_spans[number] if number in self._has_spans else self._check(number, shard)
+            some_spans = self._has_spans[number] if number in self._has_spans else self._touch(number, shard)
             tokens.append(shard.tokens_of(at, start, length))
+            if number in self._checks:
+                begin = shard.offsets.item(at) + start
+                changed = self._checks[number].first_changed(shard.tokens, begin, begin + length)
+                if changed is not None:
+                    raise _changed(shard.uri, f"from token {changed} on")
             spans.append(shard.target_spans(at) if some_spans else None)
             has_spans = has_spans or some_spans
         return fill_pack(row, tokens, spans if has_spans else None, self.corpus.tokenizer.pad_id)
 
-    def _lay_out(self, number: int) -> BlockLayout:
+    def _lay_out(self, number: int) -> _OpenBlock:
         block = self.plan.block(number)
         if self._ahead is not None and number + 1 < len(self.plan.facts.blocks):
             self._ahead.want(self._shards_of(self.plan.block(number + 1)))
         facts = self.plan.facts
-        return BlockLayout(block, self.corpus.domain[block.document], facts.seq_len, facts.mask, facts.positions)
+        domain = self.corpus.domain[block.document]
+        layout = BlockLayout(block, domain, facts.seq_len, facts.mask, facts.positions)
+        shard, row = self.corpus.locate_all(block.document)
+        return _OpenBlock(layout, shard.tolist(), row.tolist())
 
     def _shards_of(self, block: PlanBlock) -> list[int]:
         """The shards that a block reads, in the order in which it comes to them."""
-        numbers = self.corpus.shard_numbers(block.document)
+        numbers, _ = self.corpus.locate_all(block.document)
         shards, first = np.unique(numbers, return_index=True)
         return shards[np.argsort(first)].tolist()
 
-    def _check(self, number: int, shard: TokenizedShard) -> bool:
-        """Check a shard, once; whether any of its documents has target spans."""
-        if self._verify == "checksum":
-            _check_tokens(shard.uri, shard.tokens, shard.metadata.token_checksum)
+    def _touch(self, number: int, shard: TokenizedShard) -> bool:
+        """Look at a shard for the first time; whether any of its documents has target spans."""
+        metadata = shard.metadata
+        if self._verify == "checksum" and metadata.chunk_tokens:
+            self._checks[number] = ChunkCheck(metadata.chunk_tokens, metadata.chunk_checksums)
+        elif self._verify == "checksum":  # a shard that was written without checksums of its stretches
+            found = xxhash.xxh3_128_hexdigest(shard.tokens.data)
+            if found != metadata.token_checksum:
+                raise _changed(shard.uri, f"which have checksum {found}, expected {metadata.token_checksum}")
         column = shard.batch["target_spans"]
         self._has_spans[number] = column.null_count < len(column)
         return self._has_spans[number]
 
 
-def _check_tokens(uri: str, tokens: npt.NDArray[Any], expected: str) -> None:
-    found = xxhash.xxh3_128_hexdigest(tokens.data)
-    if found != expected:
-        raise TokenizedError(
-            f"{uri} changed on disk: its tokens have checksum {found}, expected {expected}; "
-            "restore it, or run `lc-data bucket` again"
-        )
+def _changed(uri: str, where: str) -> TokenizedError:
+    return TokenizedError(
+        f"{uri} changed on disk: its tokens are not those that were written, {where}; "
+        "restore it, or run `lc-data bucket` again"
+    )

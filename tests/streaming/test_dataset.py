@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from lc_data import PackedDataset
+from lc_data.corpus import tokenized_writer
 from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.plan import PlanError
-from lc_data.corpus.tokenized import TokenizedError
+from lc_data.corpus.tokenized import ShardMetadata, TokenizedError
 from lc_data.failure import Failure
 from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.planner import Draw, plan_packs
@@ -243,6 +245,55 @@ def test_an_edited_shard_is_named_not_served(spoilt: PackedRun, prefetch: int) -
     with pytest.raises(TokenizedError, match=f"{path.name} changed on disk.*restore it"):
         list(PackedDataset(spoilt.folder, prefetch=prefetch))
     assert len(indices(PackedDataset(spoilt.folder, verify="size"))) == spoilt.plans["pretrain"]["packs"]
+
+
+def test_only_what_a_row_touches_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damage behind what was read is met when it is read: the first row costs its own chunks and no whole shard."""
+    monkeypatch.setattr(tokenized_writer, "CHUNK_BYTES", 32)
+    run = PackedRun(tmp_path, random_documents(29, seed=5, longest=90), shard_documents=8)
+    run.write_bucket()
+    run.write_plan("pretrain", 33, next_fit(run.lengths, 33, 7))
+    order = [row for block in run.blocks["pretrain"] for row in block.document.tolist()]
+    last = order[-1]
+    shard = (last if last < 9 else last - 9) // 8 + (0 if last < 9 else 2)
+    path = run.shard_file(shard)
+    token = np.array(run.documents[last].tokens[-3:], np.uint16).tobytes()
+    data = bytearray(path.read_bytes())
+    assert data.count(token) == 1
+    data[data.index(token)] ^= 1
+    path.write_bytes(data)
+    dataset = PackedDataset(run.folder)
+    touched = {document for document in dataset.pack(0)["document_ids"].tolist() if document >= 0}
+    assert last not in touched
+    with pytest.raises(TokenizedError, match=f"{path.name} changed on disk: .* from token"):
+        list(dataset)
+
+
+def test_shards_without_checksums_of_their_chunks_are_checked_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they were written before there were any."""
+    honest = tokenized_writer.ShardMetadata
+
+    def older(**columns: Any) -> ShardMetadata:
+        return honest(**columns | {"chunk_tokens": 0, "chunk_checksums": ""})
+
+    monkeypatch.setattr(tokenized_writer, "ShardMetadata", older)
+    run = PackedRun(tmp_path, random_documents(29, seed=5, longest=90))
+    run.write_bucket()
+    run.write_plan("pretrain", 33, next_fit(run.lengths, 33, 7))
+    manifest = run.folder / "bucket" / "manifest.json"
+    said = json.loads(manifest.read_text())
+    for entry in said["shards"]:
+        del entry["facts"]["chunks_checksum"]
+    manifest.write_text(json.dumps(said))
+    assert len(indices(PackedDataset(run.folder))) == run.plans["pretrain"]["packs"]
+    path = run.shard_file(2)
+    data = bytearray(path.read_bytes())
+    data[data.index(np.array(run.documents[7].tokens[:6], np.uint16).tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(TokenizedError, match=f"{path.name} changed on disk: .* which have checksum"):
+        list(PackedDataset(run.folder))
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "exchanged"])

@@ -185,4 +185,4 @@ def _longest(grouped: Sequence[TaskRecord], shards: Sequence[FileEntry]) -> dict
     return max(found, key=lambda one: one["tokens"], default=None)
 
 
-STAGE = Stage(name="bucket", version=2, upstream=("dedupe",), config=_config, work=_work, check=check_tokenizer)
+STAGE = Stage(name="bucket", version=3, upstream=("dedupe",), config=_config, work=_work, check=check_tokenizer)
