@@ -67,8 +67,14 @@ def configure(recipe: Recipe) -> dict[str, Any]:
 
 def work(context: StageContext) -> Outcome:
     """Read all sources, then make ids unique."""
-    recipe, folder = context.recipe, context.folder
+    recipe = context.recipe
     plans = [plan for source in recipe.sources for plan in plan_source(source, list_inputs(source), recipe.ingest)]
+    return read_plans(context, plans)
+
+
+def read_plans(context: StageContext, plans: Sequence[ReadPlan]) -> Outcome:
+    """The work, for these plans: all that the sources hold, or a part that somebody chose."""
+    recipe, folder = context.recipe, context.folder
     records = context.map("read", read_task, [Task(plan.key, plan, plan.weight_bytes) for plan in plans])
     purposes = _Purposes.of(plans, records)
     repetitions = _find_repetitions(plans, records, folder)
