@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from lc_data.packing.layout import PADDING, RowLayout
 IGNORED = -100
 """The label that a loss skips (the convention of torch and Hugging Face)."""
 
-_FEW_SEGMENTS = 32
+_FEW_STRETCHES = 64
 """Up to so many, counting each by itself is faster than one subtraction over the row, which costs the same for any."""
 
 
@@ -86,18 +85,13 @@ def fill_pack(
         np.concatenate(tokens, out=input_ids[:used])
     input_ids[used:] = pad_id
 
-    labels[:used] = input_ids[:used]
+    labels[:] = input_ids
     if target_spans is not None:
         labels[:used][~_target_mask(row, target_spans)] = IGNORED
     cu_seqlens = row.cu_seqlens.copy()
     labels[cu_seqlens[:-1]] = IGNORED
     labels[used:] = IGNORED
-
-    pieces = None if row.piece_ids is None else _pieces(row, row.piece_ids)
-    if row.positions == "continuous":
-        _count_positions(np.array([0, used, row.seq_len]), position_ids)
-    else:
-        _count_positions(cu_seqlens if pieces is None else pieces.cu_seqlens, position_ids)
+    _count_positions(row.counted, position_ids)
     document_ids, part_ids, domain_ids = row.ids.copy()
     return Pack(
         input_ids,
@@ -109,7 +103,7 @@ def fill_pack(
         part_ids,
         domain_ids,
         row.pack_index,
-        pieces,
+        None if row.piece_ids is None else _pieces(row, row.piece_ids),
     )
 
 
@@ -119,14 +113,14 @@ def _pieces(row: RowLayout, ids: np.ndarray) -> RowPieces:
     return RowPieces(borders, *np.hstack((ids, np.full((3, len(padding)), PADDING, np.int64))))
 
 
-def _count_positions(cu_seqlens: np.ndarray, position_ids: np.ndarray) -> None:
-    """Count from 0 between each two borders."""
+def _count_positions(stretches: list[int], position_ids: np.ndarray) -> None:
+    """Count from 0 in each stretch."""
     ascending = _ascending(len(position_ids))
-    if len(cu_seqlens) - 1 > _FEW_SEGMENTS:
-        np.subtract(ascending, np.repeat(cu_seqlens[:-1], np.diff(cu_seqlens)), out=position_ids)
+    if len(stretches) <= _FEW_STRETCHES:
+        np.concatenate([ascending[:length] for length in stretches], out=position_ids)
         return
-    for begin, end in pairwise(cu_seqlens.tolist()):
-        position_ids[begin:end] = ascending[: end - begin]
+    lengths = np.array(stretches)
+    np.subtract(ascending, np.repeat(np.cumsum(lengths) - lengths, lengths), out=position_ids)
 
 
 @lru_cache(maxsize=4)
