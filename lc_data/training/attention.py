@@ -9,7 +9,6 @@ segment's, not the pack's.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int, anchored: bool = False) -> Tensor:
     """Attention of every token to itself and the tokens before it in its segment.
 
     Args:
@@ -28,17 +27,35 @@ def attend(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int)
         v: values, as k.
         cu_seqlens: int32 [segments + 1], from 0 to T.
         max_seqlen: length of the longest segment.
+        anchored: whether all segments also see the row's first token, which is a segment of its own (AnchorAttention,
+            arXiv 2411.13476).
 
     Returns:
         [T, heads, head_dim] in q's dtype.
 
     """
-    kernel = _varlen_kernel() if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16) else None
-    if kernel is not None:
-        return kernel(q, k, v, cu_seqlens, max_seqlen)
+    if anchored:
+        return _attend_anchored(q, k, v, cu_seqlens, max_seqlen)
+    if _VARLEN is not None and q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):
+        return _VARLEN(q, k, v, cu_seqlens, max_seqlen)
     return attend_by_segment(q, k, v, cu_seqlens)
 
 
+def _attend_anchored(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+    """Ordinary attention over segments that each begin with a copy of the anchor; the copies' outputs are dropped.
+
+    As exact as attention itself, on every device, for one more row per segment.
+    """
+    tokens, copies = len(q), len(cu_seqlens) - 2  # the first segment is the anchor
+    token = torch.arange(tokens, device=q.device)
+    moved = token + torch.searchsorted(cu_seqlens[1:].long(), token, right=True)
+    source = token.new_zeros(tokens + copies).index_copy(0, moved, token)
+    # Copies move what follows them: the first segment stays as it is, the second begins with one.
+    shift = torch.arange(-1, copies + 1, device=q.device, dtype=cu_seqlens.dtype).clamp(min=0)
+    return attend(q[source], k[source], v[source], cu_seqlens + shift, max_seqlen + 1)[moved]
+
+
+@torch.compiler.disable
 def attend_by_segment(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor) -> Tensor:
     """:func:`attend` with one call of ``scaled_dot_product_attention`` per segment, on any device and dtype."""
     lengths = cu_seqlens.diff().tolist()
@@ -52,7 +69,6 @@ def attend_by_segment(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor) -> Te
     return torch.cat(outputs, dim=1).transpose(0, 1)
 
 
-@functools.cache
 def _varlen_kernel() -> Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor] | None:
     """PyTorch's variable-length kernel behind one signature, or None where this PyTorch has none.
 
@@ -77,3 +93,6 @@ def _varlen_kernel() -> Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor] 
         return output
 
     return run
+
+
+_VARLEN = _varlen_kernel()

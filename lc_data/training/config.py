@@ -1,39 +1,42 @@
 """The configuration of a Llama-family decoder, read from and written to Hugging Face's ``config.json``.
 
-Three families share one decoder: Llama, Qwen2 (biases on q, k and v) and Qwen3 (a norm on each query and key head).
-A field of ``config.json`` that is neither understood here nor known to leave the mathematics alone is an error: a
-model that ignores one trains well, but as another model.
+Four families share one decoder: Llama, Qwen2 (biases on q, k and v), Qwen3 (a norm on each query and key head) and
+Index (an output head whose rows are normalised: Norm-Head, as Baichuan 2 has it). A field of ``config.json`` that is
+neither understood here nor known to leave the mathematics alone is an error: a model that ignores one trains well, but
+as another model.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import ModelShape
+from lc_data.recipe.training import ModelSection, ModelShape
+from lc_data.training.rope import Rope, rope_from_hf
 
-Family = Literal["llama", "qwen2", "qwen3"]
+Family = Literal["llama", "qwen2", "qwen3", "index"]
 
 _ARCHITECTURES: dict[str, str] = {
     "llama": "LlamaForCausalLM",
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
+    "index": "IndexForCausalLM",
 }
 _WITHOUT_EFFECT = {
     "_name_or_path", "architectures", "auto_map", "bos_token_id", "dtype", "eos_token_id", "initializer_range",
-    "max_window_layers", "model_type", "name_or_path", "output_attentions", "output_hidden_states", "pad_token_id",
-    "return_dict", "torch_dtype", "transformers_version", "unk_token_id", "use_cache",
+    "max_length", "max_window_layers", "model_type", "name_or_path", "output_attentions", "output_hidden_states",
+    "pad_token_id", "return_dict", "rope_parameters", "rope_scaling", "rope_theta", "torch_dtype",
+    "transformers_version", "unk_token_id", "use_cache",
 }  # fmt: skip
-# Fields that change the mathematics, and the only values under which they do not.
+# Fields that change the mathematics, and the only values under which they do not. (Rotary fields are read as a whole.)
 _ONLY: dict[str, tuple[Any, ...]] = {
     "attention_dropout": (0, None),
     "hidden_act": ("silu",),
     "mlp_bias": (False,),
     "pretraining_tp": (1, None),
-    "rope_scaling": (None,),
     "sliding_window": (None,),
     "use_sliding_window": (False,),
 }
@@ -51,11 +54,13 @@ class ModelConfig:
     head_dim: int
     intermediate_size: int
     rms_norm_eps: float = 1e-6
-    rope_theta: float = 10_000.0
+    rope: Rope = field(default_factory=Rope)
     max_position_embeddings: int = 2048
     tie_word_embeddings: bool = False
     attention_bias: bool = False
     """Biases on the query, key and value projections; on the output projection too, except for Qwen2."""
+    norm_head: bool = False
+    """Whether the rows of the output head are divided by their length."""
     family: Family = "llama"
 
     @property
@@ -83,18 +88,36 @@ class ModelConfig:
             tie_word_embeddings=shape.tie_embeddings,
         )
 
-    def with_rope(self, base: float | None, seq_len: int) -> ModelConfig:
-        """Replace the rotary base unless ``base`` is None, and say that the model reaches ``seq_len`` tokens."""
-        reach = max(self.max_position_embeddings, seq_len)
-        return replace(self, rope_theta=base or self.rope_theta, max_position_embeddings=reach)
+    def for_training(self, section: ModelSection | None, seq_len: int) -> ModelConfig:
+        """Take over what a recipe says about rotary angles, and say that the model reaches ``seq_len`` tokens.
+
+        Raises :class:`RecipeError` for dynamic scaling: its angles follow the length of each text, so weights trained
+        under it fit no other length.
+        """
+        rope = self.rope
+        if section is not None and section.rope_base is not None:
+            rope = replace(rope, base=section.rope_base)
+        if section is not None and (scaling := section.rope_scaling) is not None:
+            original = scaling.original_length or rope.original_length or self.max_position_embeddings
+            rope = rope.scaled(scaling.kind, scaling.factor, original)
+        if rope.kind == "dynamic":
+            raise RecipeError("dynamic NTK scaling is for evaluation only: train with yarn, linear or a larger base")
+        return replace(self, rope=rope, max_position_embeddings=max(self.max_position_embeddings, seq_len))
+
+    def folded(self) -> ModelConfig:
+        """The plain Llama that an Index model is once its head's rows have been normalised."""
+        return replace(self, family="llama", norm_head=False)
 
     def to_hf(self) -> dict[str, Any]:
         """The content of ``config.json``."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "family"}
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("family", "rope")}
+        fields["norm_head"] = int(self.norm_head)
+        if self.family != "index":
+            del fields["norm_head"]
         if self.family == "qwen2":
             del fields["attention_bias"]  # Qwen2 always has them, and has no field that says so
         architecture = {"architectures": [_ARCHITECTURES[self.family]], "model_type": self.family}
-        return {**architecture, **fields, "hidden_act": "silu", "torch_dtype": "float32"}
+        return {**architecture, **fields, **self.rope.to_hf(), "hidden_act": "silu", "torch_dtype": "float32"}
 
 
 def config_from_hf(content: dict[str, Any]) -> ModelConfig:
@@ -106,12 +129,11 @@ def config_from_hf(content: dict[str, Any]) -> ModelConfig:
     """
     family = content.get("model_type")
     if family not in _ARCHITECTURES:
-        raise RecipeError(f"config.json: model_type {family!r} is not supported; known are {', '.join(_ARCHITECTURES)}")
+        raise RecipeError(
+            f"config.json: model_type {family!r} is not supported; known are {', '.join(_ARCHITECTURES)}. "
+            "transformers runs others: `impl: hf`"
+        )
     given = {name: value for name, value in content.items() if name not in _WITHOUT_EFFECT}
-    rope = given.pop("rope_parameters", None) or {}
-    if rope.get("rope_type", "default") != "default" or not rope.keys() <= {"rope_theta", "rope_type"}:
-        raise RecipeError(f"config.json: rope_parameters {rope} is not supported; only an unscaled rope_theta is")
-    given |= {name: value for name, value in rope.items() if name == "rope_theta"}
     if given.get("use_sliding_window") is False:
         given.pop("sliding_window", None)
     if set(given.pop("layer_types", None) or ()) - {"full_attention"}:
@@ -126,18 +148,28 @@ def config_from_hf(content: dict[str, Any]) -> ModelConfig:
         "attention_bias": family == "qwen2",
     }
     settings = {**defaults, **{name: value for name, value in given.items() if value is not None}}
-    known = set(ModelConfig.__dataclass_fields__) - {"family"}
+    known = set(ModelConfig.__dataclass_fields__) - {"family", "rope"} - ({"norm_head"} if family != "index" else set())
     if unknown := sorted(set(settings) - known):
         raise RecipeError(f"config.json: unknown fields {', '.join(unknown)}; they may change what the model computes")
+    if settings.get("norm_head"):
+        settings["norm_head"] = True
+        if settings.get("tie_word_embeddings"):
+            raise RecipeError("config.json: norm_head with tie_word_embeddings is not supported")
     try:
-        return ModelConfig(**settings, family=family)
+        return ModelConfig(**settings, rope=rope_from_hf(content), family=family)
     except TypeError as error:
         raise RecipeError(f"config.json is incomplete: {error}") from error
 
 
-def read_config(folder: Path) -> ModelConfig:
-    """Read ``folder/config.json``; raises :class:`RecipeError` when it is missing or not supported."""
+def read_content(folder: Path) -> dict[str, Any]:
+    """The content of ``folder/config.json``; raises :class:`RecipeError` when there is none."""
     path = folder / "config.json"
     if not path.is_file():
         raise RecipeError(f"{path} does not exist: a checkpoint folder holds config.json and safetensors files")
-    return config_from_hf(json.loads(path.read_text(encoding="utf-8")))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """Read ``folder/config.json``; raises :class:`RecipeError` when it is missing or not supported."""
+    return config_from_hf(read_content(folder))

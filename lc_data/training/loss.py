@@ -36,7 +36,7 @@ def token_nll(hidden: Tensor, head: Tensor, targets: Tensor, chunk_tokens: int =
         chunk_tokens: tokens whose logits exist at once.
 
     Returns:
-        float32 [T], 0 where the target is ``IGNORED``.
+        float32 [T] (float64 of float64), 0 where the target is ``IGNORED``.
 
     """
     chunks = zip(hidden.split(chunk_tokens), targets.split(chunk_tokens), strict=True)
@@ -44,4 +44,6 @@ def token_nll(hidden: Tensor, head: Tensor, targets: Tensor, chunk_tokens: int =
 
 
 def _chunk_nll(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    return cross_entropy((hidden @ head.T).float(), targets, reduction="none", ignore_index=IGNORED)
+    logits = hidden @ head.T
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(wide, targets, reduction="none", ignore_index=IGNORED)

@@ -39,7 +39,7 @@ def pretrain_job(run_uri: str, recipe: Recipe) -> TrainingJob:
         kind="pretrain",
         folder=training_folder(run_uri, "pretrain"),
         section=section,
-        config=config.with_rope(section.model.rope_base, corpus.seq_len),
+        config=config.for_training(section.model, corpus.seq_len),
         read_weights=read_weights,
         open_stream=lambda rank, world_size: PackedDataset(run_uri, rank=rank, world_size=world_size, plan="pretrain"),
         packs=corpus.packs,

@@ -38,7 +38,7 @@ def sft_job(run_uri: str, recipe: Recipe) -> TrainingJob:
         kind="sft",
         folder=training_folder(run_uri, "sft"),
         section=section,
-        config=config.with_rope(None, corpus.seq_len),
+        config=config.for_training(None, corpus.seq_len),
         read_weights=checkpoint_weights(start, config),
         open_stream=lambda rank, world_size: PackedDataset(run_uri, rank=rank, world_size=world_size, plan="sft"),
         packs=corpus.packs,

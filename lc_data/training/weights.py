@@ -19,7 +19,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from lc_data.corpus.fingerprint import child_seed, file_checksum, fingerprint
 from lc_data.recipe.errors import RecipeError
 from lc_data.training.config import ModelConfig
-from lc_data.training.model import CausalLM
+from lc_data.training.model import CausalLM, normalized_head
 
 WeightReader = Callable[[str, torch.Size], Tensor]
 """From a parameter's name and shape to its whole value."""
@@ -59,6 +59,11 @@ def checkpoint_weights(folder: Path, config: ModelConfig) -> WeightReader:
             raise RecipeError(f"{files[name]}: {name} is {list(tensor.shape)}, config.json says {list(shape)}")
         return tensor
 
+    if optional & files.keys():
+        head, embedding = (read(name, wanted["model.embed_tokens.weight"].shape) for name in
+                           ("lm_head.weight", "model.embed_tokens.weight"))  # fmt: skip
+        if not torch.equal(head, embedding):
+            raise RecipeError(f"{folder} has an output head of its own, but config.json says tie_word_embeddings")
     return read
 
 
@@ -73,10 +78,19 @@ def fill(model: CausalLM, read: WeightReader) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint folder, sorted; raises :class:`RecipeError` when there are none."""
-    files = sorted(folder.glob("*.safetensors"))
+    """The safetensors files of a checkpoint folder, sorted: those that its index names where it has one.
+
+    Raises :class:`RecipeError` when there are none, or when one of them is missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    else:
+        files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise RecipeError(f"{folder} holds no safetensors files; pickled weights are not read")
+    if missing := [path.name for path in files if not path.is_file()]:
+        raise RecipeError(f"{folder} lacks {missing[0]}, which its index names")
     return files
 
 
@@ -88,10 +102,20 @@ def weights_fingerprint(folder: Path) -> str:
 def export(model: CausalLM, folder: Path, writes: bool) -> None:
     """Write ``config.json`` and safetensors (float32) that :func:`checkpoint_weights` and transformers read.
 
+    A model with a normalised head is written twice: as it is trained, and in ``llama/`` as the plain Llama that it is
+    once the head's rows are normalised, which is what transformers and vLLM load without code of the model's own.
     Every rank takes part in gathering the tensors; the one with ``writes`` writes them.
     """
-    shards = list(_shards({name: p.numel() * 4 for name, p in model.named_parameters()}))
+    _write(model, folder, writes, model.config)
+    if model.config.norm_head:
+        if writes:
+            (folder / "llama").mkdir(exist_ok=True)
+        _write(model, folder / "llama", writes, model.config.folded())
+
+
+def _write(model: CausalLM, folder: Path, writes: bool, config: ModelConfig) -> None:
     parameters = dict(model.named_parameters())
+    shards = list(_shards({name: p.numel() * 4 for name, p in parameters.items()}))
     index: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else "model.safetensors"
@@ -99,6 +123,8 @@ def export(model: CausalLM, folder: Path, writes: bool) -> None:
         for name in names:
             value = parameters[name].detach()
             whole = value.full_tensor() if isinstance(value, DTensor) else value
+            if model.config.norm_head and not config.norm_head and name == "lm_head.weight":
+                whole = normalized_head(whole)
             if writes:
                 tensors[name] = whole.to("cpu", torch.float32).contiguous()
         if writes:
@@ -109,7 +135,7 @@ def export(model: CausalLM, folder: Path, writes: bool) -> None:
             total = sum(p.numel() * 4 for p in parameters.values())
             content = {"metadata": {"total_size": total}, "weight_map": index}
             (folder / "model.safetensors.index.json").write_text(json.dumps(content, indent=1, sort_keys=True))
-        (folder / "config.json").write_text(json.dumps(model.config.to_hf(), indent=1) + "\n")
+        (folder / "config.json").write_text(json.dumps(config.to_hf(), indent=1) + "\n")
 
 
 def _shards(sizes_bytes: dict[str, int]) -> Iterator[list[str]]:

@@ -88,7 +88,7 @@ def test_padding_does_not_matter() -> None:
 
 
 def _without_boundaries(attend: Callable) -> Callable:
-    def broken(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+    def broken(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int, anchored: bool) -> Tensor:
         return attend(q, k, v, torch.tensor([0, len(q)], dtype=torch.int32), len(q))
 
     return broken
@@ -103,7 +103,7 @@ def test_a_mask_without_boundaries_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 def test_boundaries_that_are_one_token_off_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     right = model.attend
 
-    def shifted(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int) -> Tensor:
+    def shifted(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, max_seqlen: int, anchored: bool) -> Tensor:
         moved = cu_seqlens.clone()
         if len(moved) > 2:
             moved[2] += 1
@@ -123,7 +123,7 @@ def test_broken_positions_are_noticed(monkeypatch: pytest.MonkeyPatch, fault: Ca
     tokens = torch.tensor(documents()[2])
     expected = right(tokens, torch.arange(14), torch.tensor([0, 14]), 14)
     rotation = model.rotation
-    monkeypatch.setattr(model, "rotation", lambda positions, width, base: rotation(fault(positions), width, base))
+    monkeypatch.setattr(model, "rotation", lambda positions, *rest: rotation(fault(positions), *rest))
     got = right(tokens, torch.arange(14), torch.tensor([0, 14]), 14)
     assert (got - expected).abs().max() > 1e-3
 

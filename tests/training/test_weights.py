@@ -13,6 +13,7 @@ from lc_data.training import weights
 from lc_data.training.batch import to_device
 from lc_data.training.config import ModelConfig, read_config
 from lc_data.training.model import CausalLM
+from lc_data.training.rope import Rope
 from lc_data.training.weights import checkpoint_weights, export, fill, random_weights, weights_fingerprint
 from tests.training.synthetic import make_pack, small_config
 
@@ -56,7 +57,7 @@ def test_names_and_shapes_are_those_of_hugging_face(tmp_path: Path, family: Any,
 @pytest.mark.parametrize("shard_bytes", [1 << 30, 4096])
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard_bytes: int) -> None:
     monkeypatch.setattr(weights, "SHARD_BYTES", shard_bytes)
-    config = small_config(family="qwen3", rope_theta=320_000.0)
+    config = small_config(family="qwen3", rope=Rope(320_000.0))
     before = model_of(config)
     export(before, tmp_path, writes=True)
     assert (tmp_path / "model.safetensors.index.json").exists() == (shard_bytes == 4096)
@@ -96,18 +97,24 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         checkpoint_weights(tmp_path, config)
 
 
-@pytest.mark.peers
-@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3"])
-def test_logits_are_those_of_transformers(tmp_path: Path, family: Any) -> None:
-    transformers = pytest.importorskip("transformers")
-    config = small_config(family=family, attention_bias=family == "qwen2", rope_theta=50_000.0)
-    ours = model_of(config)
-    export(ours, tmp_path, writes=True)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation="eager")
-    tokens = torch.arange(20) * 7 % 61
-    with torch.no_grad():
-        expected = theirs(tokens[None], use_cache=False).logits[0]
-        got = ours(tokens, torch.arange(20), torch.tensor([0, 20]), 20)
-    torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
-    theirs.save_pretrained(tmp_path / "back")
-    fill(ours, checkpoint_weights(tmp_path / "back", read_config(tmp_path / "back")))
+def test_an_index_says_which_files_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "SHARD_BYTES", 4096)
+    config = small_config()
+    export(model_of(config), tmp_path, writes=True)
+    save_file({"consolidated": torch.zeros(1)}, tmp_path / "consolidated.safetensors")
+    checkpoint_weights(tmp_path, config)
+    next(tmp_path.glob("model-*.safetensors")).unlink()
+    with pytest.raises(RecipeError, match="which its index names"):
+        checkpoint_weights(tmp_path, config)
+
+
+def test_a_tied_checkpoint_may_repeat_its_embedding_but_not_hold_another_head(tmp_path: Path) -> None:
+    config = small_config(tie_word_embeddings=True)
+    export(model_of(config), tmp_path, writes=True)
+    saved = load_file(tmp_path / "model.safetensors")
+    embedding = saved["model.embed_tokens.weight"]
+    save_file({**saved, "lm_head.weight": embedding.clone()}, tmp_path / "model.safetensors")
+    checkpoint_weights(tmp_path, config)
+    save_file({**saved, "lm_head.weight": embedding + 1}, tmp_path / "model.safetensors")
+    with pytest.raises(RecipeError, match="output head of its own"):
+        checkpoint_weights(tmp_path, config)
