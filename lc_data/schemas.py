@@ -58,12 +58,12 @@ def _pack_schema() -> dict[str, Any]:
         "fields": {
             "input_ids": array("int64", "[seq_len]", "tokens; padding, if any, at the end"),
             "labels": array("int64", "[seq_len]", "input_ids, unshifted, or -100 where no loss is taken"),
-            "position_ids": array("int64", "[seq_len]", "restart at 0 in each segment"),
+            "position_ids": array("int64", "[seq_len]", "restart at 0 in each segment; at 1 behind an anchor"),
             "cu_seqlens": array("int32", "[segments + 1]", "segment borders, from 0 to seq_len"),
             "max_seqlen": array("int", "", "length of the longest segment"),
-            "document_ids": array("int64", "[segments]", "document number; -1 for padding"),
-            "part_ids": array("int64", "[segments]", "piece number within the document; -1 for padding"),
-            "domain_ids": array("int64", "[segments]", "domain code; -1 for padding"),
+            "document_ids": array("int64", "[segments]", "document number; -1 for padding, -2 for an anchor"),
+            "part_ids": array("int64", "[segments]", "piece number within the document; -1, -2 likewise"),
+            "domain_ids": array("int64", "[segments]", "domain code; -1, -2 likewise"),
             "pack_index": array("int", "", "place of the row in the plan"),
         },
     }

@@ -62,6 +62,15 @@ class Continuation(BaseModel):
         return self.changed[: bisect_left(self.changed, consumed)]
 
 
+class PlannedStage(BaseModel):
+    """A stage of the mixture, as the plan has it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    first_pack: int
+
+
 class PlanFacts(BaseModel):
     """What the pack manifest says about the plan of one purpose."""
 
@@ -73,7 +82,11 @@ class PlanFacts(BaseModel):
     global_batch_packs: int
     mask: Mask = "document"
     positions: Positions = "reset"
+    anchor_id: int | None = None
+    """The token that every row of a plan with ``mask: anchor`` begins with; it is no piece of the plan."""
     blocks: tuple[BlockEntry, ...]
+    stages: tuple[PlannedStage, ...] = ()
+    """The stages of the mixture, in their order."""
     continues: tuple[Continuation, ...] = ()
     """The plan that documents were taken out of, if any were."""
 
@@ -130,6 +143,11 @@ class PackPlan:
     def seq_len(self) -> int:
         """Tokens in a pack."""
         return self.facts.seq_len
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of documents that fit in a pack."""
+        return self.facts.seq_len - (self.facts.anchor_id is not None)
 
     @property
     def plan_hash(self) -> str:

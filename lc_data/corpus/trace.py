@@ -152,7 +152,7 @@ def trace_pack(run: str, pack: int, plan: str = "pretrain") -> PackTrace:
         pack=pack,
         packs=opened.packs,
         seq_len=opened.seq_len,
-        padding_tokens=opened.seq_len - int(pieces.length.sum()),
+        padding_tokens=opened.row_tokens - int(pieces.length.sum()),
         pieces=tuple(_trace_pieces(folder, TokenizedCorpus.open(folder), pieces)),
     )
 

@@ -64,11 +64,19 @@ class _PlanCheck:
         self._entries, self._corpus = entries, corpus
         self._problems: list[Problem] = []
         self._packs = 0
+        self._row_tokens = facts["seq_len"]
         self.in_plan = np.zeros(corpus.document_count, bool)
         """Which documents the plan holds, bool [documents]."""
 
     def run(self) -> list[Problem]:
-        digest = plan_hash(self._blocks(), self._facts["seq_len"], self._facts.get("positions", "reset"))
+        anchor_id = self._facts.get("anchor_id")
+        if (anchor_id is not None) != (self._facts.get("mask") == "anchor"):
+            self._find(MANIFEST, f"has mask {self._facts.get('mask')!r} and anchor token {anchor_id}")
+        if anchor_id is not None and not 0 <= anchor_id < self._corpus.vocab_size:
+            self._find(MANIFEST, f"anchor token {anchor_id} is outside the vocabulary of {self._corpus.vocab_size}")
+        self._row_tokens = self._facts["seq_len"] - (anchor_id is not None)
+        positions = self._facts.get("positions", "reset")
+        digest = plan_hash(self._blocks(), self._facts["seq_len"], positions, anchor_id)
         if self._packs != self._facts["packs"]:
             self._find(MANIFEST, f"has {self._packs} packs, the manifest says {self._facts['packs']}")
         if not self._problems and digest != self._facts["plan_hash"]:
@@ -122,14 +130,12 @@ class _PlanCheck:
         """Packs fit their rows, and their attention spans are numbered from 0."""
         place = block.pack - block.pack[0]
         tokens = np.bincount(place, weights=block.length)
-        yield from _first(
-            f"holds more than {self._facts['seq_len']} tokens", (tokens > self._facts["seq_len"])[place], block
-        )
+        yield from _first(f"holds more than {self._row_tokens} tokens", (tokens > self._row_tokens)[place], block)
         begins = np.diff(block.pack, prepend=block.pack[0] - 1) == 1
         steps = np.diff(block.span, prepend=0)
         if "mask" in self._facts:
             own = (steps == 1) | begins
-            masked = self._facts["mask"] == "document"
+            masked = self._facts["mask"] != "none"
             problem = "joins documents in one attention span" if masked else "keeps documents apart"
             wrong = ~own if masked else block.span != 0
             yield from _first(f"{problem}, against the plan's mask {self._facts['mask']!r}", wrong, block)

@@ -42,13 +42,19 @@ def export_plan(run_uri: str, plan: str, to: str, out_uri: str, shard_bytes: int
     """Write the rows of a plan (``pretrain``, ``sft`` or ``held_out``) to a folder; return what ``export.json`` says.
 
     The same call again does nothing when all is there, and goes on when it is not. Raises RecipeError for an unknown
-    format, and :class:`ExportError` for a folder that holds another export and for labels that the format would lose.
+    format, and :class:`ExportError` for a folder that holds another export, for labels that the format would lose and
+    for rows with an anchor, which no format can tell of.
     """
     if to not in FORMATS:
         raise RecipeError(f"--to {to!r} is not a format{nearest(to, FORMATS)}")
     form, reader = FORMATS[to], PackReader.open(RunFolder(run_uri), plan)
     if plan == "sft" and not form.carries_labels:
         raise ExportError(f"{to} has no place for labels, so prompts would be trained on too: take another format")
+    if reader.plan.facts.mask == "anchor":
+        raise ExportError(
+            f"the rows of plan {plan!r} begin with an anchor that all their documents see, and no format says so: "
+            "its readers would train on it as on a document of one token; pack with mask: document to export"
+        )
     header, what = _header(reader), _describe(reader, plan, to)
     finished = _finished(out_uri, what)
     if isinstance(finished, dict):

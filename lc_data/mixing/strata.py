@@ -63,13 +63,13 @@ def measure_strata(
 def trainable_length(length: np.ndarray, packing: PackSection) -> np.ndarray:
     """Return how many tokens of each document can be trained on, uint32 [n]: its length, or less where it is over-long.
 
-    split keeps all of it, truncate keeps seq_len, drop keeps nothing. Cut into powers of two it keeps whole least
+    split keeps all of it, truncate keeps a row, drop keeps nothing. Cut into powers of two it keeps whole least
     pieces.
     """
     least = packing.least_piece_tokens
     if packing.overlong != "split":
-        kept = packing.seq_len if packing.overlong == "truncate" else 0
-        length = np.where(length > packing.seq_len, kept, length).astype(length.dtype, copy=False)
+        kept = packing.row_tokens if packing.overlong == "truncate" else 0
+        length = np.where(length > packing.row_tokens, kept, length).astype(length.dtype, copy=False)
     return length if least == 1 else length - length % length.dtype.type(least)
 
 

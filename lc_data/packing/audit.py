@@ -87,7 +87,7 @@ class PlanAudit:
         self.packs += block.packs
         self.pieces += block.pieces
         self.documents += np.bincount(stratum[block.start == 0], minlength=subject.strata)
-        second = length[block.part == 1] > self._packing.seq_len
+        second = length[block.part == 1] > self._packing.row_tokens
         self.documents_split += int(second.sum())
         self.documents_cut += int((~second).sum())
         self._weigh(block, stratum // subject.buckets)
@@ -112,13 +112,13 @@ class PlanAudit:
 
     @property
     def padding_tokens(self) -> int:
-        """Places of the plan's rows that hold no token."""
-        return self.packs * self._packing.seq_len - self.tokens
+        """Places for documents in the plan's rows that hold none."""
+        return self.packs * self._packing.row_tokens - self.tokens
 
     @property
     def fill(self) -> float:
-        """Share of the rows' places that hold a token; an empty plan has none to fill."""
-        return self.tokens / (self.packs * self._packing.seq_len) if self.packs else 1.0
+        """Share of the rows' places for documents that hold a token; an empty plan has none to fill."""
+        return self.tokens / (self.packs * self._packing.row_tokens) if self.packs else 1.0
 
     @property
     def attention_max_over_mean(self) -> float:
@@ -133,11 +133,11 @@ class PlanAudit:
     def _check(self, block: PlanBlock, length: np.ndarray) -> None:
         packing, excluded = self._packing, self._subject.excluded[block.document]
         per_pack = np.bincount(block.pack - block.first_pack, weights=block.length)
-        if per_pack.max() > packing.seq_len:
+        if per_pack.max() > packing.row_tokens:
             pack = block.first_pack + int(per_pack.argmax())
-            raise PlanAuditError(f"pack {pack} holds {int(per_pack.max())} tokens, seq_len is {packing.seq_len}")
+            raise PlanAuditError(f"pack {pack} holds {int(per_pack.max())} tokens, a row holds {packing.row_tokens}")
         if packing.method in ("best_fit", "one_per_row"):
-            cut = (length <= packing.seq_len) & ((block.start != 0) | (block.length != length))
+            cut = (length <= packing.row_tokens) & ((block.start != 0) | (block.length != length))
             if cut.any():
                 raise PlanAuditError(f"document {int(block.document[cut.argmax()])} fits one row and was cut")
         if (block.start + block.length > length).any():

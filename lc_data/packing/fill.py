@@ -49,17 +49,18 @@ class Pack:
     labels: np.ndarray
     """int64 [seq_len]; -100 at the first token of each segment, at padding and at tokens that are no target"""
     position_ids: np.ndarray
-    """int64 [seq_len]; restarts at 0 in each segment, or in each piece, or at padding alone, as the plan says"""
+    """int64 [seq_len]; restarts at 0 in each segment, or in each piece, or at padding alone, as the plan says; where
+    rows have an anchor, at 1 in each segment but the anchor's and the padding's"""
     cu_seqlens: np.ndarray
     """int32 [n_segments + 1]; from 0 to seq_len"""
     max_seqlen: int
     """length of the longest segment, padding included, as varlen attention needs it"""
     document_ids: np.ndarray
-    """int64 [n_segments]; -1 for padding"""
+    """int64 [n_segments]; -1 for padding, -2 for an anchor"""
     part_ids: np.ndarray
-    """int64 [n_segments]; -1 for padding"""
+    """int64 [n_segments]; the same"""
     domain_ids: np.ndarray
-    """int64 [n_segments]; -1 for padding"""
+    """int64 [n_segments]; the same"""
     pack_index: int
     """place in the plan"""
     pieces: RowPieces | None = None
@@ -79,19 +80,23 @@ def fill_pack(
     """
     if [len(view) for view in tokens] != row.length:
         raise ValueError("token views and pieces differ in length: these are not the shards that were planned")
-    used = row.used
+    used, lead = row.used, int(row.anchor_id is not None)
     input_ids, labels, position_ids = np.empty((3, row.seq_len), np.int64)
     if tokens:
-        np.concatenate(tokens, out=input_ids[:used])
+        np.concatenate(tokens, out=input_ids[lead:used])
+    if row.anchor_id is not None:
+        input_ids[0] = row.anchor_id
     input_ids[used:] = pad_id
 
     labels[:] = input_ids
     if target_spans is not None:
-        labels[:used][~_target_mask(row, target_spans)] = IGNORED
+        labels[lead:used][~_target_mask(row, used - lead, target_spans)] = IGNORED
     cu_seqlens = row.cu_seqlens.copy()
     labels[cu_seqlens[:-1]] = IGNORED
     labels[used:] = IGNORED
     _count_positions(row.counted, position_ids)
+    if row.first_position:
+        position_ids[lead:used] += row.first_position
     document_ids, part_ids, domain_ids = row.ids.copy()
     return Pack(
         input_ids,
@@ -130,9 +135,9 @@ def _ascending(length: int) -> np.ndarray:
     return counted
 
 
-def _target_mask(row: RowLayout, target_spans: Sequence[np.ndarray | None]) -> np.ndarray:
-    """Boolean [used]: True where some target span covers the token; spans may overlap or lie outside the piece."""
-    change = np.zeros(row.used + 1, np.int64)
+def _target_mask(row: RowLayout, tokens: int, target_spans: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Boolean [tokens], of all pieces: True where a target span covers the token; spans may overlap or lie outside."""
+    change = np.zeros(tokens + 1, np.int64)
     begin = 0
     for start, length, spans in zip(row.start, row.length, target_spans, strict=True):
         if spans is None:

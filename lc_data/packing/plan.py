@@ -96,9 +96,10 @@ class PlanBlock:
 class PlanDigest:
     """The hash of a plan whose blocks are added one after the other, see :func:`plan_hash`."""
 
-    def __init__(self, seq_len: int, positions: str = "reset") -> None:
+    def __init__(self, seq_len: int, positions: str = "reset", anchor_id: int | None = None) -> None:
         counted = "" if positions == "reset" else f" positions={positions}"
-        self._head = f"lc_data plan 1 seq_len={seq_len}{counted}".encode()
+        anchored = "" if anchor_id is None else f" anchor={anchor_id}"
+        self._head = f"lc_data plan 1 seq_len={seq_len}{counted}{anchored}".encode()
         self._columns = {name: xxhash.xxh3_128() for name in _DTYPES}
 
     def add(self, block: PlanBlock) -> None:
@@ -115,13 +116,14 @@ class PlanDigest:
         return whole.hexdigest()
 
 
-def plan_hash(blocks: Iterable[PlanBlock], seq_len: int, positions: str = "reset") -> str:
+def plan_hash(blocks: Iterable[PlanBlock], seq_len: int, positions: str = "reset", anchor_id: int | None = None) -> str:
     """Return the hash of a plan's contents: 32 hex digits of xxh3-128.
 
-    It covers seq_len, how positions are counted and every value of every block in order, and neither file bytes nor
-    Arrow versions nor how the rows were cut into blocks, so that two writers of the same plan agree.
+    It covers seq_len, how positions are counted, the anchor token if rows begin with one, and every value of every
+    block in order, and neither file bytes nor Arrow versions nor how the rows were cut into blocks, so that two writers
+    of the same plan agree.
     """
-    digest = PlanDigest(seq_len, positions)
+    digest = PlanDigest(seq_len, positions, anchor_id)
     for block in blocks:
         digest.add(block)
     return digest.hexdigest()

@@ -140,11 +140,11 @@ def plan_packs(stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int
 def plan_longest_first(document: np.ndarray, length: np.ndarray, packing: PackSection) -> Iterator[PlannedBlock]:
     """Plan documents once, the longest in the first packs: who evaluates on a few packs sees the longest documents."""
     order = np.argsort(-length.astype(np.int64), kind="stable")
-    stream = DocumentStream.of(document[order], length[order], packing.seq_len)
+    stream = DocumentStream.of(document[order], length[order], packing.row_tokens)
     draw = Draw(stream, stream.tokens, 0, 0)
     first_pack, blocks = 0, _block_count([draw], packing)
     for block in range(blocks):
-        rows = pack_best_fit(draw.pieces(block, blocks, 0), packing.seq_len)
+        rows = pack_best_fit(draw.pieces(block, blocks, 0), packing.row_tokens)
         if rows.count:
             planned = _emit(rows, np.arange(rows.count), np.arange(len(rows.pieces)), first_pack)
             first_pack += rows.count
@@ -156,7 +156,7 @@ def _block_count(draws: Sequence[Draw], packing: PackSection) -> int:
     tokens = sum(draw.tokens for draw in draws)
     if packing.curriculum != "natural":
         return packing.cycles if tokens else 0
-    rows = -(-tokens // packing.seq_len)
+    rows = -(-tokens // packing.row_tokens)
     if packing.method == "one_per_row":
         stops = [(draw.stream.documents_before(at) for at in (draw.begin + draw.tokens, draw.begin)) for draw in draws]
         rows += sum(end - begin for end, begin in stops)
@@ -167,9 +167,9 @@ def _fill(pieces: Pieces, carried: int, packing: PackSection, key: int) -> Rows:
     """Put the pieces of a block, the first of them ``carried`` from the one before, into rows."""
     match packing.method:
         case "best_fit":
-            return pack_best_fit(pieces, packing.seq_len)
+            return pack_best_fit(pieces, packing.row_tokens)
         case "concat":
-            return pack_concat(pieces, packing.seq_len, carried, child_key(key, _METHOD))
+            return pack_concat(pieces, packing.row_tokens, carried, child_key(key, _METHOD))
         case "one_per_row":
             return pack_one_per_row(pieces)
         case "pow2":

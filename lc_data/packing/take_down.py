@@ -97,10 +97,10 @@ class Mender:
         if self._packing.method == "pow2":
             slots = list(zip(holes.length.tolist(), holes.pack.tolist(), strict=True))
         else:
-            free = self._packing.seq_len - used[packs - block.first_pack]
+            free = self._packing.row_tokens - used[packs - block.first_pack]
             slots = list(zip(free.tolist(), packs.tolist(), strict=True))
             if self._packing.method == "one_per_row":
-                slots = [slot for slot in slots if slot[0] == self._packing.seq_len]
+                slots = [slot for slot in slots if slot[0] == self._packing.row_tokens]
         pack, pieces = self._place(slots)
         emptied = np.setdiff1d(packs[used[packs - block.first_pack] == 0], pack)
         again = self._again(holes, emptied)
@@ -121,7 +121,7 @@ class Mender:
 
         A slot takes as many pieces as fit, but for powers of two (one of exactly its size) and one document a row.
         """
-        extra = _CHOICE_ROWS * self._packing.seq_len
+        extra = _CHOICE_ROWS * self._packing.row_tokens
         lacking = [number for number in sorted(self._reserves) if self._debt[number] > 0]
         drawn = [self._reserves[number].draw(int(self._debt[number]) + extra) for number in lacking]
         pieces = Pieces.concatenate([Pieces.none(), *drawn])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from lc_data.recipe.section import Section
 
-Mask = Literal["document", "none"]
+Mask = Literal["document", "none", "anchor"]
 Positions = Literal["reset", "continuous"]
 
 
@@ -58,16 +58,35 @@ class PackSection(Section):
     """What a token attends to. ``document``: itself and what comes before it in its own document. ``none``: all that
     comes before it in its row, whatever document that is of, as plain concatenation trains (Fu et al., arXiv
     2402.10171); the first token of a document is then predicted from the one before it, only that of the row is not.
-    The rows' ``cu_seqlens`` say it; where the documents lie, the additional ``piece_*`` arrays. Dialogues are packed
-    likewise; held-out documents keep ``document``."""
+    The rows' ``cu_seqlens`` say it; where the documents lie, the additional ``piece_*`` arrays. ``anchor``: as
+    ``document``, and all documents of a row see its first token, which belongs to none of them (AnchorAttention, arXiv
+    2411.13476: in bfloat16 rotary positions are exact only relative to one another where the first key stays the same).
+    That token takes one place of every row. Dialogues are packed likewise; held-out documents keep ``document``."""
+    anchor_token: Annotated[int, Field(ge=0)] | str | None = None
+    """For ``mask: anchor``: the id of the token, or the name of a special token of the tokenizer; null for its BOS."""
     positions: Positions = "reset"
-    """What position a token has. ``reset``: that in its document, from 0, or in its piece of an over-long one.
-    ``continuous``: that in its row. Held-out documents keep ``reset``."""
+    """What position a token has. ``reset``: that in its document, from 0, or in its piece of an over-long one; an
+    anchor is position 0 of all of them, so they begin at 1. ``continuous``: that in its row, as AnchorAttention was
+    published: the anchor keeps every document's first key the same, and rotations of the whole row are learned.
+    Held-out documents keep ``reset``."""
 
     @property
     def least_piece_tokens(self) -> int:
         """A document's tokens count in multiples of this: 1 unless it is cut into powers of two."""
         return self.min_piece_tokens if self.method == "pow2" else 1
+
+    @property
+    def row_tokens(self) -> int:
+        """Places of a row for documents: all but that of the anchor."""
+        return self.seq_len - 1 if self.mask == "anchor" else self.seq_len
+
+    @model_validator(mode="after")
+    def _anchors_are_asked_for(self) -> PackSection:
+        if self.mask == "anchor" and self.method == "pow2":
+            raise ValueError("mask anchor takes a place of every row, and powers of two need all: take method best_fit")
+        if self.mask != "anchor" and self.anchor_token is not None:
+            raise ValueError(f"anchor_token is for mask: anchor, and mask is {self.mask!r}: leave it out")
+        return self
 
     @model_validator(mode="after")
     def _blocks_hold_batches(self) -> PackSection:

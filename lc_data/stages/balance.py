@@ -54,12 +54,13 @@ def balance(context: StageContext) -> Outcome:
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     # Of the packing: what decides which tokens can be trained on, and how many an optimizer step has.
+    anchored = {"mask": "anchor"} if recipe.pack.mask == "anchor" else {}  # it takes a place of every row
     keys = {"seq_len", "overlong", "method", "min_piece_tokens", "global_batch_packs"}
     return {
         "mixture": recipe.mixture.model_dump(mode="json"),
         "sft_mixture": recipe.sft_mixture.model_dump(mode="json"),
         "domains": {purpose: recipe.domains(purpose) for purpose in ("pretrain", "sft")},
-        "pack": recipe.pack.model_dump(mode="json", include=keys),
+        "pack": recipe.pack.model_dump(mode="json", include=keys) | anchored,
     }
 
 

@@ -31,6 +31,7 @@ from lc_data.packing.take_down import Mender, Spare, TakeDown
 from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.packing import PackSection
 from lc_data.recipe.recipe import Recipe
+from lc_data.stages.anchor import check_anchor, find_anchor
 from lc_data.stages.balance import HELD_OUT_FILE, SAMPLING_FILE
 from lc_data.stages.exclusion import check_exclusion, find_excluded
 from lc_data.stages.plan_facts import describe
@@ -50,6 +51,8 @@ class _Order:
     stages: tuple[str, ...]
     """Names of the mixture stages."""
     seed: int
+    anchor_id: int | None = None
+    """What every row begins with, where the mask is ``anchor``."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class _Plan:
 def pack(context: StageContext) -> Outcome:
     """Plan every purpose of the recipe, and the held-out documents of pretraining.
 
-    Raises RecipeError for an excluded document that the run never had.
+    Raises RecipeError for an excluded document that the run never had, and for an anchor that the tokenizer has not.
     """
     seed, corpus = context.recipe.seed, TokenizedCorpus.open(context.run)
     excluded = find_excluded(context.run, corpus, context.recipe.exclude)
@@ -83,11 +86,14 @@ def pack(context: StageContext) -> Outcome:
             mixture=purpose.mixture,
             stages=tuple(purpose.mixture.stage_names),
             seed=child_seed(seed, "pack", purpose.name),
+            anchor_id=find_anchor(context.run, corpus, purpose.packing),
         )
         for purpose in purposes_of(context.recipe, corpus)
     ]
     if orders and orders[0].purpose == "pretrain":
-        held = replace(orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0)
+        held = replace(
+            orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0, anchor_id=None
+        )
         orders.append(replace(held, packing=held_out_packing(context.recipe.pack)))
     tasks = [Task(order.purpose, order, corpus.length.nbytes) for order in orders]
     records = context.map("plan", _plan, tasks)
@@ -108,6 +114,7 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 
 def _check(recipe: Recipe) -> None:
     check_exclusion(recipe.exclude)
+    check_anchor(recipe)
 
 
 def _plan(task: Task, folder: StageFolder) -> TaskRecord:
@@ -124,15 +131,18 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     mender = Mender(subject, plan.spares, order.packing)
     audit = PlanAudit(subject, order.packing, plan.planned)
     entries: list[FileEntry] = []
-    whole = PlanDigest(order.packing.seq_len, order.packing.positions)
+    shape = (order.packing.seq_len, order.packing.positions, order.anchor_id)
+    whole = PlanDigest(*shape)
     mended = _masked(mender.mend(_hashed(plan.blocks, whole, order.packing)), order.packing)
     blocks = _written(mended, folder, order.purpose, audit, entries)
-    digest = plan_hash(blocks, order.packing.seq_len, order.packing.positions)
+    digest = plan_hash(blocks, *shape)
     audit.check(plan.planned.sum(axis=0) + mender.count.added_tokens)
     ledger = Ledger()
     if training:
         _enter(supply, plan, mender.count, ledger)
     facts = describe(supply, audit, order.stages, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
+    if order.anchor_id is not None:
+        facts["anchor_id"] = order.anchor_id
     if mender.count.changed:
         facts["continues"] = [{"plan_hash": whole.hexdigest(), "changed": mender.count.changed}]
     return TaskRecord(extra=entries, ledger=ledger, facts=facts)
@@ -166,7 +176,7 @@ def _plan_held_out(supply: Supply, held: np.ndarray, excluded: np.ndarray) -> _P
         documents = documents[:0]
     length, stratum = supply.trainable[documents], supply.stratum[documents]
     planned = np.bincount(stratum, weights=length, minlength=supply.n_strata).astype(np.int64)
-    streams = stratum_streams(supply.stratum, supply.trainable, ~held | ~supply.mine, supply.packing.seq_len)
+    streams = stratum_streams(supply.stratum, supply.trainable, ~held | ~supply.mine, supply.packing.row_tokens)
     return _Plan(
         blocks=plan_longest_first(documents, length, supply.packing),
         planned=planned[None],
@@ -206,13 +216,13 @@ def _enter(supply: Supply, plan: _Plan, taken: TakeDown, ledger: Ledger) -> None
 def _masked(blocks: Iterable[PlannedBlock], packing: PackSection) -> Iterator[PlannedBlock]:
     """Pass blocks on with the attention spans that the recipe asks for; planned ones keep every piece apart."""
     for planned in blocks:
-        yield planned if packing.mask == "document" else replace(planned, block=planned.block.without_masks())
+        yield planned if packing.mask != "none" else replace(planned, block=planned.block.without_masks())
 
 
 def _hashed(blocks: Iterable[PlannedBlock], digest: PlanDigest, packing: PackSection) -> Iterator[PlannedBlock]:
     """Pass blocks on and add them to the hash of the plan that they would be if nothing were taken out."""
     for planned in blocks:
-        digest.add(planned.block if packing.mask == "document" else planned.block.without_masks())
+        digest.add(planned.block if packing.mask != "none" else planned.block.without_masks())
         yield planned
 
 

@@ -20,7 +20,7 @@ def describe(supply: Supply, audit: PlanAudit, stages: tuple[str, ...], entries:
     """Describe a plan whose blocks have all been counted and written; only its hash is left to be added."""
     packing = supply.packing
     tokens = audit.tokens_by_stratum.reshape(len(supply.domains), supply.n_buckets)
-    return {
+    facts: dict[str, Any] = {
         "seq_len": packing.seq_len,
         "packs": audit.packs,
         "global_batch_packs": packing.global_batch_packs,
@@ -48,7 +48,12 @@ def describe(supply: Supply, audit: PlanAudit, stages: tuple[str, ...], entries:
         "stages": [_stage(supply, audit, number, name) for number, name in enumerate(stages)],
         "stretches": [_stretch(supply, cycle) for cycle in audit.cycles],
         "windows": {"any": _worst(supply, audit.windows), "whole_batches": _worst(supply, audit.batch_windows)},
-    } | ({"tokens_by_piece_length": _by_piece_length(supply, audit.cycles)} if packing.method == "pow2" else {})
+    }
+    if packing.mask == "anchor":
+        facts["anchor_tokens"] = audit.packs
+    if packing.method == "pow2":
+        facts["tokens_by_piece_length"] = _by_piece_length(supply, audit.cycles)
+    return facts
 
 
 def _stage(supply: Supply, audit: PlanAudit, number: int, name: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Supply:
         Documents marked in ``held_out``, bool [n], are left out.
         """
         excluded = held_out | ~self.mine | ~self.eligible
-        return stratum_streams(self.stratum, self.trainable, excluded, self.packing.seq_len, self.rank)
+        return stratum_streams(self.stratum, self.trainable, excluded, self.packing.row_tokens, self.rank)
 
     def losses(self, rest: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
         """Return why tokens of the documents marked in ``rest``, bool [n], cannot be trained on.
@@ -110,7 +110,7 @@ class Supply:
         Each reason comes with the documents that it befalls, bool [n], and 1 where it takes the whole of them, 0 where
         it takes a part. What they lose is length - trainable.
         """
-        length, trainable, overlong = self.corpus.length, self.trainable, self.corpus.length > self.packing.seq_len
+        length, trainable, overlong = self.corpus.length, self.trainable, self.corpus.length > self.packing.row_tokens
         nothing, part = rest & (trainable == 0), rest & (trainable > 0) & (trainable < length)
         truncated = part & overlong & (self.packing.overlong == "truncate")
         return [

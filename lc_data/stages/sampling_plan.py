@@ -70,13 +70,13 @@ class SamplingPlan:
         """Sum up for reports: the run as a whole by domain, and each of its stages.
 
         Shares are of the tokens of the run or the stage; epochs are tokens drawn by tokens available; from_step counts
-        optimizer steps of seq_len x global_batch_packs tokens, to the nearest.
+        optimizer steps of global_batch_packs rows, to the nearest.
         """
         facts: dict[str, Any] = self._describe_whole()
         facts["stages"], begin = [], 0
         sections = [section for _, section in mixture.resolved_stages()]
         for stage, drawn, section in zip(self.stages, self.planned, sections, strict=True):
-            step = packing.seq_len * packing.global_batch_packs
+            step = packing.row_tokens * packing.global_batch_packs
             facts["stages"].append({
                 "name": stage.name,
                 "from_token": begin,

@@ -15,7 +15,8 @@ def join_packs(packs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Boundaries stay true: ``cu_seqlens`` goes on from pack to pack, ids are joined per segment, ``max_seqlen`` is the
     longest of all, and ``pack_index`` becomes int64 [packs]. Nothing is padded and nothing attends across a boundary.
-    The ``piece_*`` arrays of packs without masks are joined likewise.
+    The ``piece_*`` arrays of packs without masks are joined likewise. Each pack's anchor, where there are some, stays a
+    segment of length 1 with the document id -2, in front of the segments that see it.
     """
     joined = Row()
     for name in packs[0]:

@@ -22,6 +22,7 @@ from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.run import RunFolder
 from lc_data.failure import Failure
 from lc_data.packing.fill import Pack
+from lc_data.recipe.packing import Mask
 from lc_data.streaming.prefetch import Prefetch
 from lc_data.streaming.reader import PackReader, Verify
 from lc_data.streaming.state import StreamState, load_state
@@ -39,6 +40,8 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     ``domain_ids``, int64 [segments], -1 for padding; ``pack_index``, int. See ``lc_data.packing.fill.Pack``. The rows
     of a plan with ``mask: none`` are one segment, and padding; they also have ``piece_cu_seqlens``,
     ``piece_document_ids``, ``piece_part_ids`` and ``piece_domain_ids``, which are the same of every document's piece.
+    The rows of a plan with ``mask: anchor`` begin with one token that all documents of the row are to see: segment 0,
+    of length 1 and with the id -2. It is no target and predicts none; where positions restart, documents begin at 1.
 
     Iterating goes on at the stream's position: 0 at first, or what :meth:`load_state_dict` set. All ranks yield the
     same number of packs; the last ``trailing_packs`` (fewer than ``world_size``) are not consumed, and are still there
@@ -99,6 +102,11 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
     def seq_len(self) -> int:
         """Tokens in a pack."""
         return self._reader.plan.seq_len
+
+    @property
+    def mask(self) -> Mask:
+        """What tokens are to see, as the recipe's ``pack.mask`` says: ``document``, ``none`` or ``anchor``."""
+        return self._reader.plan.facts.mask
 
     @property
     def packs(self) -> int:

@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import xxhash
 
 from lc_data.corpus.fingerprint import fingerprint
-from lc_data.corpus.plan import PackPlan
+from lc_data.corpus.plan import PackPlan, PlanError
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.token_chunks import ChunkCheck
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizedShard
@@ -78,12 +79,12 @@ class PackReader:
         for number, at, start, length in places:
             shard = self.corpus.shard(number)
             some_spans = self._has_spans[number] if number in self._has_spans else self._touch(number, shard)
-            tokens.append(shard.tokens_of(at, start, length))
+            begin = shard.offsets.item(at) + start
             if number in self._checks:
-                begin = shard.offsets.item(at) + start
                 changed = self._checks[number].first_changed(shard.tokens, begin, begin + length)
                 if changed is not None:
                     raise _changed(shard.uri, f"from token {changed} on")
+            tokens.append(shard.tokens[begin : begin + length])
             spans.append(shard.target_spans(at) if some_spans else None)
             has_spans = has_spans or some_spans
         return fill_pack(row, tokens, spans if has_spans else None, self.corpus.tokenizer.pad_id)
@@ -94,8 +95,9 @@ class PackReader:
             self._ahead.want(self._shards_of(self.plan.block(number + 1)))
         facts = self.plan.facts
         domain = self.corpus.domain[block.document]
-        layout = BlockLayout(block, domain, facts.seq_len, facts.mask, facts.positions)
+        layout = BlockLayout(block, domain, facts.seq_len, facts.mask, facts.positions, facts.anchor_id)
         shard, row = self.corpus.locate_all(block.document)
+        _check_ends(block, self.corpus.length[block.document])
         return _OpenBlock(layout, shard.tolist(), row.tolist())
 
     def _shards_of(self, block: PlanBlock) -> list[int]:
@@ -106,7 +108,9 @@ class PackReader:
 
     def _touch(self, number: int, shard: TokenizedShard) -> bool:
         """Look at a shard for the first time; whether any of its documents has target spans."""
-        metadata = shard.metadata
+        metadata, first = shard.metadata, self.corpus.shards[number].facts["first_document"]
+        if not np.array_equal(np.diff(shard.offsets), self.corpus.length[first : first + len(shard.lengths)]):
+            raise _changed(shard.uri, "and its documents have other lengths than the index says")
         if self._verify == "checksum" and metadata.chunk_tokens:
             self._checks[number] = ChunkCheck(metadata.chunk_tokens, metadata.chunk_checksums)
         elif self._verify == "checksum":  # a shard that was written without checksums of its stretches
@@ -123,3 +127,14 @@ def _changed(uri: str, where: str) -> TokenizedError:
         f"{uri} changed on disk: its tokens are not those that were written, {where}; "
         "restore it, or run `lc-data bucket` again"
     )
+
+
+def _check_ends(block: PlanBlock, length: npt.NDArray[np.uint32]) -> None:
+    """Raise :class:`PlanError` where a piece goes beyond its document; ``length`` is that of each piece's document."""
+    beyond = np.flatnonzero(block.start + block.length > length)
+    if len(beyond):
+        first = beyond[0]
+        raise PlanError(
+            f"pack {block.pack[first]} wants {block.length[first]} tokens from {block.start[first]} on of document "
+            f"{block.document[first]}, which has {length[first]}: run `lc-data pack` again"
+        )

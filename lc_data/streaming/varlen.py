@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lc_data.failure import Failure
+from lc_data.packing.layout import ANCHOR
 from lc_data.streaming.collate import join_packs
 from lc_data.streaming.wire import Row
 
@@ -33,15 +34,20 @@ def varlen_batch(packs: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Row:
     these models want them, and -100 at each document's first token. There is no ``attention_mask``, and none may be
     added. Takes a list of packs, or one pack where a DataLoader has ``batch_size=None``.
 
-    Raises :class:`BoundaryError` when ``position_ids`` would have other boundaries guessed than the packs have, and
-    when packs lack their boundaries: ``Trainer`` drops what a model has no parameter for, unless it is given
-    ``remove_unused_columns=False``.
+    Raises :class:`BoundaryError` for rows with an anchor, when ``position_ids`` would have other boundaries guessed
+    than the packs have, and when packs lack their boundaries: ``Trainer`` drops what a model has no parameter for, unless it
+    is given ``remove_unused_columns=False``.
     """
     rows = [packs] if isinstance(packs, Mapping) else packs
     if any("cu_seqlens" not in row for row in rows):
         raise BoundaryError(
             "packs came here without cu_seqlens: Trainer takes away what the model's forward does not name, unless "
             "TrainingArguments has remove_unused_columns=False"
+        )
+    if any("document_ids" in row and int(row["document_ids"][0]) == ANCHOR for row in rows):
+        raise BoundaryError(
+            "these rows have an anchor, a first token that all their documents see, and no attention of transformers "
+            "can do that: pack with mask: document, or train with lc_data's own model"
         )
     joined = join_packs([dict(row) for row in rows])
     _check_positions(joined["position_ids"], joined["cu_seqlens"])

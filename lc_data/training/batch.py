@@ -16,6 +16,9 @@ from lc_data.streaming.ledger import pack_hash, step_hash
 from lc_data.training.loss import IGNORED, next_token_targets
 from lc_data.training.weighting import sequence_weights
 
+_ANCHOR = -2
+"""The document id of a row's anchor, as ``lc_data.streaming.dataset.PackedDataset`` has it."""
+
 
 class PackError(Failure):
     """What the stream delivers is not what it promises."""
@@ -33,6 +36,11 @@ class Batch:
     """For each pack float32 [T]: what the loss of each position counts; None where all targets count 1."""
     sequences: int = 0
     """Sequences that have targets, where weights are given: the sum of the weights."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are no padding, over all packs."""
+        return sum(int(real_lengths(pack).sum()) for pack in self.packs)
 
     @property
     def data_hash(self) -> int:
@@ -98,12 +106,21 @@ def check_pack(pack: dict[str, Any], seq_len: int, positions: Positions = "reset
         raise PackError(f"{where}: cu_seqlens must rise from 0 to {seq_len}, got {cu_seqlens.tolist()}")
     if int(lengths.max()) > pack["max_seqlen"]:
         raise PackError(f"{where}: max_seqlen is {pack['max_seqlen']}, its longest segment {int(lengths.max())}")
-    if positions == "reset" and (pack["position_ids"][_documents(pack)[:-1].long()] != 0).any():
+    anchored = int(pack["document_ids"][0]) == _ANCHOR
+    if anchored and int(lengths[0]) != 1:
+        raise PackError(f"{where}: its anchor has {int(lengths[0])} tokens, not one")
+    if positions == "reset" and not torch.equal(pack["position_ids"][_documents(pack)[:-1].long()], _firsts(pack)):
         raise PackError(f"{where}: positions do not restart at every segment")
     if positions == "continuous" and not torch.equal(pack["position_ids"], _run_on(pack)):
         raise PackError(f"{where}: positions do not run on over the row, as its plan says")
     if (pack["labels"][starts] != IGNORED).any():
         raise PackError(f"{where}: the first token of a segment is a target, so the segment before would predict it")
+
+
+def _firsts(pack: dict[str, Any]) -> Tensor:
+    """Positions at which segments, or documents where segments are not theirs, begin: 0, or 1 behind an anchor."""
+    ids = pack.get("piece_document_ids", pack["document_ids"])
+    return ((ids >= 0) & (ids[0] == _ANCHOR)).long()
 
 
 def _documents(pack: dict[str, Any]) -> Tensor:
@@ -120,7 +137,25 @@ def _run_on(pack: dict[str, Any]) -> Tensor:
     return counted
 
 
-def to_device(pack: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The arguments of the model's forward pass."""
-    names = ("input_ids", "position_ids", "cu_seqlens")
-    return {name: pack[name].to(device, non_blocking=True) for name in names} | {"max_seqlen": int(pack["max_seqlen"])}
+def real_lengths(pack: dict[str, Any]) -> Tensor:
+    """Lengths of the segments of a pack, int64, without that of its padding."""
+    lengths: Tensor = pack["cu_seqlens"].diff().long()
+    return lengths[:-1] if pack["document_ids"][-1] < 0 else lengths
+
+
+def target_places(pack: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Where what each position predicts stands: how many tokens of its document's piece are before it, and its domain.
+
+    Both int64 [T]; domain codes are -1 for padding.
+    """
+    borders = _documents(pack).long()
+    lengths = borders.diff()
+    domains = pack.get("piece_domain_ids", pack["domain_ids"]).long()
+    places = torch.arange(int(borders[-1])) - borders[:-1].repeat_interleave(lengths)
+    return places + 1, domains.repeat_interleave(lengths)
+
+
+def to_device(pack: dict[str, Any], device: torch.device, part: slice = slice(None)) -> dict[str, Any]:
+    """The arguments of the model's forward pass, for a part of the tokens; boundaries are those of the whole pack."""
+    tokens = {name: pack[name][part].to(device, non_blocking=True) for name in ("input_ids", "position_ids")}
+    return tokens | {"cu_seqlens": pack["cu_seqlens"].to(device), "max_seqlen": int(pack["max_seqlen"])}

@@ -72,6 +72,30 @@ def layout(rows: list[list[dict[str, Any]]], seq_len: int, **switches: Any) -> B
 ROW = st.lists(PIECE, min_size=1, max_size=8)
 
 
+@given(ROW, st.integers(0, 4), st.sampled_from(["reset", "continuous"]))
+def test_an_anchor_stands_before_the_row_that_there_would_be_without_it(
+    row: list[dict], padding: int, positions: Any
+) -> None:
+    row[0]["joins"] = False
+    seq_len = sum(piece["length"] for piece in row) + padding
+    tokens = [np.arange(piece["length"], dtype=np.uint16) for piece in row]
+    spans = [None if piece["targets"] is None else np.array(piece["targets"]).reshape(-1, 2) for piece in row]
+    plain = fill_pack(layout([row], seq_len, positions=positions).row(7), tokens, spans, 9)
+    block = layout([row], seq_len + 1, mask="anchor", positions=positions, anchor_id=77)
+    pack = fill_pack(block.row(7), tokens, spans, 9)
+    assert pack.input_ids.tolist() == [77, *plain.input_ids.tolist()]
+    assert pack.labels.tolist() == [-100, *plain.labels.tolist()]
+    assert pack.cu_seqlens.tolist() == [0, *(plain.cu_seqlens + 1).tolist()]
+    for name in ("document_ids", "part_ids", "domain_ids"):
+        assert getattr(pack, name).tolist() == [-2, *getattr(plain, name).tolist()]
+    used = seq_len - padding
+    assert pack.position_ids.tolist() == [
+        0, *(plain.position_ids[:used] + 1).tolist(), *plain.position_ids[used:].tolist()
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=f"a row without its anchor {seq_len - padding - 1}: plan and seq_len differ"):
+        layout([row], used, mask="anchor", anchor_id=77)
+
+
 @given(st.lists(ROW, min_size=1, max_size=4), st.integers(0, 4), st.sampled_from([np.int32, np.uint16]))
 def test_rows_are_what_a_loop_over_their_tokens_gives(rows: list[list[dict]], padding: int, dtype: Any) -> None:
     seq_len = max(sum(piece["length"] for piece in row) for row in rows) + padding

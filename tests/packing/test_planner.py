@@ -201,7 +201,7 @@ def test_planted_faults_are_found() -> None:
 
     add(block).check(np.array([224]))
     assert (add(block).tokens, add(block).padding_tokens, add(block).documents_split) == (224, 4 * 64 - 224, 1)
-    with pytest.raises(PlanAuditError, match="seq_len is 64"):
+    with pytest.raises(PlanAuditError, match="a row holds 64"):
         add(damaged(block, pack=np.zeros_like(block.pack)))
     with pytest.raises(PlanAuditError, match="document 1 fits one row and was cut"):
         add(damaged(block, length=np.where(block.document == 1, 19, block.length)))
