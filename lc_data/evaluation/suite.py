@@ -1,0 +1,126 @@
+"""What a suite of tasks is: where its items come from, and how answers to them become scores.
+
+A suite is a frozen object in the registry (``lc_data.evaluation.suites``). Scoring needs only predictions, so it runs
+where there is neither torch nor a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lc_data.evaluation.metrics.code import Backend
+from lc_data.evaluation.prediction import Prediction
+
+LEvalProtocol = Literal["official", "opencompass"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question to a model."""
+
+    id: str
+    prompt: str
+    answers: tuple[str, ...]
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer."""
+    labels: tuple[str, ...] = ()
+    length: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the prediction for the metric: depth, keyword, protocol tags."""
+    chat: bool = True
+    """Whether a chat model's template goes around the prompt; not where a text is to be continued."""
+
+
+class Tokens(Protocol):
+    """A model's own tokens, which lengths are measured in."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, without special tokens."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the items of an evaluation come from."""
+
+    data: Path | None
+    """The folder that the user names."""
+    tokens: Tokens
+    max_seq_len: int
+    """Tokens of prompt and answer together."""
+    seed: int = 0
+    limit: int | None = None
+    """Items of each task, at most."""
+    haystacks: tuple[str, ...] = ()
+    """Texts that needles are hidden in."""
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Choices that published scores differ in."""
+
+    leval_protocol: LEvalProtocol = "opencompass"
+    code_backend: Backend = "difflib"
+    missing_as_zero: bool = False
+
+
+@dataclass(frozen=True)
+class SuiteScore:
+    """The scores of one suite, from 0 to 100."""
+
+    suite: str
+    convention: str
+    """How the scores were made, so that they are read beside others of their kind."""
+    tasks: dict[str, float]
+    predictions: dict[str, int]
+    """How many predictions each score comes from."""
+    cut: dict[str, int]
+    """How many of them had a prompt that was cut to fit."""
+    groups: dict[str, float]
+    averages: dict[str, float]
+    missing: tuple[str, ...]
+    """Tasks without predictions. Averages are over the others unless the convention says that they count as 0."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return asdict(self)
+
+
+class Suite(Protocol):
+    """A set of tasks with common rules."""
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line, and its folder of predictions."""
+        ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of its tasks: each has a file of predictions."""
+        ...
+
+    def present(self, source: Source) -> tuple[str, ...]:
+        """The tasks that items can be made for; raises ``RecipeError`` where there are none."""
+        ...
+
+    def items(self, task: str, source: Source) -> Iterator[Item]:
+        """The items of a task, always the same and in the same order for the same source."""
+        ...
+
+    def score(self, predictions: Mapping[str, Sequence[Prediction]], options: ScoreOptions) -> SuiteScore:
+        """Score the predictions of some or all of the tasks, each at least one."""
+        ...
+
+
+def cut_counts(predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, int]:
+    """For each task how many prompts were cut."""
+    return {task: sum(bool(row.facts.get("cut_tokens")) for row in rows) for task, rows in predictions.items()}
