@@ -24,6 +24,11 @@ def chunk_checksums(tokens: npt.NDArray[Any], chunk_tokens: int) -> str:
     return "".join(xxhash.xxh3_64_hexdigest(tokens[start : start + chunk_tokens].data) for start in starts)
 
 
+def checksum_of(checksums: str) -> str | None:
+    """Return the xxh3-128 of a shard's checksums, which its manifest keeps; None where the shard has none."""
+    return xxhash.xxh3_128_hexdigest(checksums) if checksums else None
+
+
 class ChunkCheck:
     """Which chunks of one shard have been compared with their checksums."""
 

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from lc_data.corpus import storage
 from lc_data.corpus.columns import COLUMNS_FILE, columns_schema
 from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import RunFolder
+from lc_data.corpus.token_chunks import checksum_of
 from lc_data.failure import Failure
 
 TOKENIZED_FORMAT_VERSION = 1
@@ -95,9 +95,8 @@ class ShardMetadata:
     token_checksum: str
     """xxh3-128 of the tokens, as stored."""
     chunk_tokens: int = 0
-    """Tokens between two of the checksums that follow; 0 in a shard without them."""
     chunk_checksums: str = ""
-    """See :mod:`lc_data.corpus.token_chunks`."""
+    """Of every ``chunk_tokens`` tokens, see ``lc_data.corpus.token_chunks``; empty in a shard that has none."""
 
     def as_json(self) -> bytes:
         """The value under ``METADATA_KEY``."""
@@ -267,9 +266,8 @@ class TokenizedCorpus:
         outside = (documents < 0) | (documents >= self.document_count)
         if outside.any():
             raise IndexError(f"document {documents[outside][0]} of a corpus of {self.document_count}")
-        first = np.array(self._first, np.int64)
-        shard = np.searchsorted(first, documents, side="right") - 1
-        return shard, documents - first[shard]
+        shard = np.searchsorted(self._first, documents, side="right") - 1
+        return shard, documents - np.array(self._first, np.int64)[shard]
 
     @property
     def is_copied(self) -> bool:
@@ -336,8 +334,7 @@ class TokenizedCorpus:
         _compare(uri, "rows", shard.batch.num_rows, entry.rows)
         _compare(uri, "tokens", len(shard.tokens), entry.tokens)
         _compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
-        chunks = xxhash.xxh3_128_hexdigest(shard.metadata.chunk_checksums) if shard.metadata.chunk_tokens else None
-        _compare(uri, "checksum of chunk checksums", chunks, entry.facts.get("chunks_checksum"))
+        _compare(uri, "chunks", checksum_of(shard.metadata.chunk_checksums), entry.facts.get("chunks_checksum"))
         _compare(uri, "tokenizer hash", shard.metadata.tokenizer.hash, self.tokenizer.hash)
         _compare(uri, "domain table", shard.metadata.domains, self.domains)
         return shard

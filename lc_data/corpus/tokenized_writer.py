@@ -15,7 +15,7 @@ from lc_data.corpus import storage
 from lc_data.corpus.columns import COLUMNS_FILE, column_field, columns_schema
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.shard import WrittenTable
-from lc_data.corpus.token_chunks import CHUNK_BYTES, chunk_checksums
+from lc_data.corpus.token_chunks import CHUNK_BYTES, checksum_of, chunk_checksums
 from lc_data.corpus.tokenized import (
     INDEX_FILE,
     INDEX_SCHEMA,
@@ -97,7 +97,7 @@ def write_tokenized(
         "domain": stratum.domain,
         "bucket": stratum.bucket,
         "token_checksum": metadata.token_checksum,
-        "chunks_checksum": xxhash.xxh3_128_hexdigest(metadata.chunk_checksums),
+        "chunks_checksum": checksum_of(metadata.chunk_checksums),
     }
     return entry.model_copy(update={"facts": facts})
 

@@ -35,8 +35,8 @@ def varlen_batch(packs: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Row:
     added. Takes a list of packs, or one pack where a DataLoader has ``batch_size=None``.
 
     Raises :class:`BoundaryError` for rows with an anchor, when ``position_ids`` would have other boundaries guessed
-    than the packs have, and when packs lack their boundaries: ``Trainer`` drops what a model has no parameter for, unless it
-    is given ``remove_unused_columns=False``.
+    than the packs have, and when packs lack their boundaries: ``Trainer`` drops what a model has no parameter for,
+    unless it is given ``remove_unused_columns=False``.
     """
     rows = [packs] if isinstance(packs, Mapping) else packs
     if any("cu_seqlens" not in row for row in rows):

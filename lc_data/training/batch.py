@@ -158,4 +158,5 @@ def target_places(pack: dict[str, Any]) -> tuple[Tensor, Tensor]:
 def to_device(pack: dict[str, Any], device: torch.device, part: slice = slice(None)) -> dict[str, Any]:
     """The arguments of the model's forward pass, for a part of the tokens; boundaries are those of the whole pack."""
     tokens = {name: pack[name][part].to(device, non_blocking=True) for name in ("input_ids", "position_ids")}
-    return tokens | {"cu_seqlens": pack["cu_seqlens"].to(device), "max_seqlen": int(pack["max_seqlen"])}
+    arguments = tokens | {"cu_seqlens": pack["cu_seqlens"].to(device), "max_seqlen": int(pack["max_seqlen"])}
+    return arguments | {"anchored": True} if int(pack["document_ids"][0]) == _ANCHOR else arguments
