@@ -133,6 +133,24 @@ def evaluate(
 
 
 @app.command()
+def score(
+    folder: Annotated[str, typer.Argument(help="A folder of predictions, in LongBench's layout.")],
+    protocol: Annotated[str, typer.Option(help="How L-Eval is scored: opencompass or official.")] = "opencompass",
+    code_similarity: Annotated[str, typer.Option(help="difflib, or levenshtein as OpenCompass.")] = "difflib",
+    missing_as_zero: Annotated[
+        bool, typer.Option("--missing-as-zero", help="Count tasks without predictions as 0 in the averages.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Score predictions, without a model: DIR/<task>.jsonl or DIR/<suite>/<task>.jsonl; writes DIR/result.json."""
+    from lc_data.evaluation.score import score_folder
+    from lc_data.evaluation.suite import score_options
+
+    scores = score_folder(Path(folder), score_options(protocol, code_similarity, missing_as_zero))
+    _tell(scores.as_json(), scores.as_text(), as_json)
+
+
+@app.command()
 def report(
     run: RunArgument,
     other: Annotated[str | None, typer.Argument(help="Another run, to compare the first with.")] = None,

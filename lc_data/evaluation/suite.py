@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
 
 from lc_data.evaluation.metrics.code import Backend
 from lc_data.evaluation.prediction import Prediction
+from lc_data.recipe.errors import RecipeError, nearest
 
 LEvalProtocol = Literal["official", "opencompass"]
 
@@ -70,6 +71,15 @@ class ScoreOptions:
     leval_protocol: LEvalProtocol = "opencompass"
     code_backend: Backend = "difflib"
     missing_as_zero: bool = False
+
+
+def score_options(protocol: str, code_backend: str, missing_as_zero: bool) -> ScoreOptions:
+    """The options of these names; raises ``RecipeError`` for one that there is not."""
+    if protocol not in get_args(LEvalProtocol):
+        raise RecipeError(f"--protocol {protocol!r} is none{nearest(protocol, get_args(LEvalProtocol))}")
+    if code_backend not in get_args(Backend):
+        raise RecipeError(f"--code-similarity {code_backend!r} is none{nearest(code_backend, get_args(Backend))}")
+    return ScoreOptions(cast("LEvalProtocol", protocol), cast("Backend", code_backend), missing_as_zero)
 
 
 @dataclass(frozen=True)

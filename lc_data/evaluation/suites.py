@@ -1,0 +1,30 @@
+"""The registry of suites."""
+
+from __future__ import annotations
+
+from lc_data.evaluation.leval.suite import LEval
+from lc_data.evaluation.longbench.suite import LongBench
+from lc_data.evaluation.suite import Suite
+from lc_data.recipe.errors import RecipeError, nearest
+
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (LongBench(), LEval())}
+
+
+def suites_named(names: str) -> list[Suite]:
+    """The suites of a comma-separated list, each once."""
+    wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    for name in wanted:
+        if name not in SUITES:
+            raise RecipeError(f"--suite: there is no suite {name!r}{nearest(name, SUITES)}")
+    if not wanted:
+        raise RecipeError(f"--suite names no suite; known are {', '.join(SUITES)}")
+    return [SUITES[name] for name in wanted]
+
+
+def suite_of_task(task: str) -> Suite:
+    """The suite that a task belongs to; raises ``RecipeError`` for a name that none has."""
+    for suite in SUITES.values():
+        if task in suite.tasks:
+            return suite
+    known = [name for suite in SUITES.values() for name in suite.tasks]
+    raise RecipeError(f"{task}.jsonl: no suite has a task {task!r}{nearest(task, known)}")
