@@ -12,7 +12,6 @@ import torch
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.run import RunFolder
-from lc_data.evaluation.position_loss import PositionLoss
 from lc_data.failure import Failure
 from lc_data.progress import Progress
 from lc_data.recipe.errors import RecipeError
@@ -24,6 +23,7 @@ from lc_data.training.config import read_config
 from lc_data.training.job import PackedCorpus, PackStream, read_packed_corpus, training_folder
 from lc_data.training.loss import IGNORED, next_token_targets
 from lc_data.training.model import CausalLM
+from lc_data.training.position_loss import PositionLoss
 from lc_data.training.pretrain import check_vocabulary
 from lc_data.training.weights import checkpoint_weights, fill, weights_fingerprint
 

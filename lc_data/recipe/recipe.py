@@ -96,7 +96,8 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _batches_are_whole_rows(self) -> Recipe:
         for key, section in (("pretrain", self.pretrain), ("sft", self.sft)):
-            row = self.pack.seq_len * (section.processes if section else 1)
+            streams = max(1, section.processes // section.context_parallel) if section else 1
+            row = self.pack.seq_len * streams
             if section is not None and section.batch_tokens % row:
                 fit = max(1, section.batch_tokens // row) * row
                 raise ValueError(

@@ -14,6 +14,8 @@ from lc_data.recipe.section import Section
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 """A part of a whole: 0.1 is a tenth."""
+WSD_DECAY_SHARE = 0.2
+"""What ``wsd`` decays in where nothing is said."""
 
 
 class ModelShape(Section):
@@ -98,19 +100,27 @@ class OptimizerSection(Section):
 class ScheduleSection(Section):
     """The learning rate over the steps, as shares of the peak and of the run."""
 
-    kind: Literal["cosine", "constant", "wsd"] = "cosine"
-    """``wsd``: warm up, stay, then decay linearly over the last ``decay_share``."""
+    kind: Literal["cosine", "linear", "constant", "wsd"] = "cosine"
+    """After the warm-up: ``cosine`` and ``linear`` fall to the floor with the last step, ``constant`` stays at the
+    peak, ``wsd`` (warm-up, stable, decay) stays and then falls linearly."""
     warmup_share: Share = 0.1
     """Share of the steps in which the rate rises linearly to its peak."""
     floor_share: Share = 0.1
     """Rate at the end as a share of the peak (not for ``constant``)."""
-    decay_share: Share = 0.2
-    """Share of the steps that ``wsd`` decays in."""
+    decay_share: Share | None = None
+    """Share of the steps that ``wsd`` decays in; null is 0.2, or what ``decay_stage`` says."""
+    decay_stage: str | None = None
+    """The stage of the mixture with which ``wsd`` begins to decay, so that the mixture switches there. A
+    ``decay_share`` beside it must say the same."""
 
     @model_validator(mode="after")
     def _phases_fit(self) -> ScheduleSection:
-        if self.kind == "wsd" and self.warmup_share + self.decay_share > 1:
-            raise ValueError(f"warmup_share + decay_share is {self.warmup_share + self.decay_share}, must be <= 1")
+        given = [name for name in ("decay_share", "decay_stage") if getattr(self, name) is not None]
+        if given and self.kind != "wsd":
+            raise ValueError(f"{given[0]} is of kind wsd, this one is {self.kind}")
+        decay = self.decay_share or (WSD_DECAY_SHARE if self.kind == "wsd" and not given else 0.0)
+        if self.warmup_share + decay > 1:
+            raise ValueError(f"warmup_share + decay_share is {self.warmup_share + decay}, must be <= 1")
         return self
 
 
@@ -125,12 +135,41 @@ class CheckpointSection(Section):
     """How many of the newest checkpoints stay on disk."""
 
 
+class GuardSection(Section):
+    """What happens to a step whose loss or gradient is not finite, or far above what it was before."""
+
+    on_divergence: Literal["stop", "skip"] = "stop"
+    """``stop`` ends the training with an error that names the packs; ``skip`` leaves their update out, as OLMo's
+    skip-step optimizer does, and goes on."""
+    max_skipped: int = Field(default=10, ge=1)
+    """Updates that ``skip`` leaves out before it stops."""
+    spike_deviations: float | None = Field(default=None, gt=0)
+    """A loss or gradient norm of more than so many standard deviations above its mean over the ``window`` steps before
+    counts as a divergence (OLMo: 6); null looks at what is not finite only."""
+    window: int = Field(default=128, ge=2)
+    """Steps that the mean and the deviation are of; nothing is a spike before there are so many."""
+
+
+class MetricsSection(Section):
+    """What is measured during a training, beside ``metrics.jsonl``, which always has a row for every step."""
+
+    tracking: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where the figures also go. wandb is offline unless ``WANDB_MODE`` says otherwise."""
+    losses_every_steps: int = Field(default=50, gt=0)
+    """Steps that a row of ``losses.jsonl`` covers: loss by domain and position."""
+    long_gain_documents: int = Field(default=8, ge=0)
+    """Held-out documents, as long as a row or as 32K, on which the gain from long context is measured with every row of
+    ``losses.jsonl``; 0 for none. Each costs two forward passes of its length."""
+
+
 class TrainSection(Section):
     """What pretraining and SFT have in common."""
 
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
+    guard: GuardSection = GuardSection()
+    metrics: MetricsSection = MetricsSection()
     batch_tokens: int = Field(default=4 << 20, gt=0)
     """Tokens per optimizer step over all ranks: a multiple of ``pack.seq_len`` times the number of processes."""
     steps: int | None = Field(default=None, gt=0)
@@ -145,6 +184,12 @@ class TrainSection(Section):
     activation_checkpointing: bool = False
     """Keep only the input of each layer and compute the layer again in the backward pass: less memory, a third more
     work."""
+    compile: bool = False
+    """Compile each layer with ``torch.compile``: minutes at the start, faster steps on a GPU."""
+    context_parallel: int = Field(default=1, ge=1)
+    """Processes that share each pack (DeepSpeed-Ulysses, arXiv 2309.14509): each holds a part of its tokens, and in
+    attention a part of its heads. It divides the processes, the heads, the key and value heads and ``pack.seq_len``.
+    For packs whose activations do not fit one device."""
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainSection:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.plan import PackPlan
@@ -14,9 +16,17 @@ from lc_data.corpus.run import RunFolder
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.packing import Positions
 from lc_data.recipe.training import SftSection, TrainSection
+from lc_data.streaming.dataset import PackedDataset
 from lc_data.training.batch import BatchShape
 from lc_data.training.config import ModelConfig
+from lc_data.training.context import check_context
+from lc_data.training.schedule import Schedule, plan_schedule
 from lc_data.training.weights import WeightReader
+
+_WITHOUT_EFFECT = {
+    "activation_checkpointing", "checkpoint", "compile", "context_parallel", "metrics", "processes",
+}  # fmt: skip
+"""Keys of a section that change how a training is done and not what comes of it, but for the order of sums."""
 
 
 class PackStream(Protocol):
@@ -53,6 +63,12 @@ class TrainingJob:
     """How the plan counts positions."""
     tokenizer_uri: str | None = None
     """Copied beside the exported weights."""
+    domains: tuple[str, ...] = ()
+    """Domain names; a domain's code is its place."""
+    stages: Mapping[str, int] = field(default_factory=dict)
+    """The pack with which each stage of the mixture begins."""
+    long_documents: Callable[[int, int], list[Tensor]] = field(default=lambda length, count: [])
+    """From (tokens, documents) to held-out documents of at least so many tokens, and at most so many of them."""
 
     @property
     def packs_per_step(self) -> int:
@@ -68,14 +84,18 @@ class TrainingJob:
         available = self.packs // self.packs_per_step
         return available if wanted is None else min(wanted, available)
 
-    def batch_shape(self, world_size: int) -> BatchShape:
-        """What one of so many ranks takes to a step."""
+    def schedule(self) -> Schedule:
+        """The phases of the learning rate; raises :class:`RecipeError` when they do not fit the plan."""
+        return plan_schedule(self.section.schedule, self.steps, self.stages, self.packs_per_step, self.kind)
+
+    def batch_shape(self, streams: int) -> BatchShape:
+        """What is taken to a step from one of so many parts of the stream."""
         loss = self.section.loss if isinstance(self.section, SftSection) else "token_mean"
-        return BatchShape(self.packs_per_step // world_size, self.seq_len, self.positions, loss)
+        return BatchShape(self.packs_per_step // streams, self.seq_len, self.positions, loss)
 
     def identity(self) -> dict[str, Any]:
         """What the result depends on. How many processes train, and how often they save, is not in it."""
-        section = self.section.model_dump(mode="json", exclude={"processes", "checkpoint", "activation_checkpointing"})
+        section = self.section.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
         return {"section": section, "config": asdict(self.config), "seq_len": self.seq_len, "origin": self.origin}
 
     def fingerprint(self) -> str:
@@ -83,19 +103,24 @@ class TrainingJob:
         return fingerprint(self.identity())
 
     def check(self, world_size: int) -> None:
-        """Raise :class:`RecipeError` when a batch does not divide over the ranks or is larger than the plan."""
-        row = self.seq_len * world_size
+        """Raise :class:`RecipeError` when ranks, batch, plan and schedule do not fit together."""
+        shared = self.section.context_parallel
+        if world_size % shared:
+            raise RecipeError(f"{self.kind}.context_parallel is {shared}, which does not divide {world_size} processes")
+        check_context(shared, self.config, self.seq_len, self.kind)
+        row = self.seq_len * (world_size // shared)
         if self.section.batch_tokens % row:
             fitting = max(1, self.section.batch_tokens // row) * row
             raise RecipeError(
                 f"{self.kind}.batch_tokens is {self.section.batch_tokens}; it must be a multiple of pack.seq_len "
-                f"({self.seq_len}) x {world_size} processes = {row}: for example {fitting}"
+                f"({self.seq_len}) x {world_size // shared} processes = {row}: for example {fitting}"
             )
         if self.steps == 0:
             raise RecipeError(
                 f"{self.kind}: the plan has {self.packs} packs of {self.seq_len} tokens, less than one batch of "
                 f"{self.section.batch_tokens} tokens; lower {self.kind}.batch_tokens or add data"
             )
+        self.schedule()
 
 
 @dataclass(frozen=True)
@@ -112,6 +137,8 @@ class PackedCorpus:
     domains: tuple[str, ...]
     """Domain names; a domain's code is its place."""
     tokenizer_uri: str
+    stages: dict[str, int]
+    """The pack with which each stage of the plan's mixture begins."""
 
 
 def read_packed_corpus(run_uri: str, purpose: str) -> PackedCorpus:
@@ -131,7 +158,28 @@ def read_packed_corpus(run_uri: str, purpose: str) -> PackedCorpus:
         vocab_size=facts["tokenizer"]["vocab_size"],
         domains=tuple(facts["domains"]),
         tokenizer_uri=bucket.file(facts["tokenizer"]["file"]),
+        stages={stage.name: stage.first_pack for stage in plan.facts.stages},
     )
+
+
+def held_out_documents(run_uri: str) -> Callable[[int, int], list[Tensor]]:
+    """A reader of a run's held-out documents by length and number: those of the first rows that hold one."""
+
+    def read(tokens: int, count: int) -> list[Tensor]:
+        if "held_out" not in RunFolder(run_uri).stage("pack").manifest().facts.get("plans", {}):
+            return []
+        found: list[Tensor] = []
+        for pack in PackedDataset(run_uri, plan="held_out", prefetch=0):
+            borders = pack.get("piece_cu_seqlens", pack["cu_seqlens"]).tolist()
+            parts = pack.get("piece_part_ids", pack["part_ids"]).tolist()
+            for first, end, part in zip(borders, borders[1:], parts, strict=False):
+                if end - first >= tokens and part == 0:  # a document's beginning, and no padding
+                    found.append(pack["input_ids"][first:end])
+            if len(found) >= count:
+                break
+        return found[:count]
+
+    return read
 
 
 def training_folder(run_uri: str, kind: str) -> Path:

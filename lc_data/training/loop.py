@@ -10,31 +10,27 @@ exactly once and in the same steps.
 from __future__ import annotations
 
 import math
-import shutil
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
 
-from lc_data.corpus import storage
-from lc_data.failure import Failure
-from lc_data.progress import Progress
-from lc_data.streaming.ledger import STEP_BITS
 from lc_data.training.batch import Batch, PackError, next_batch, to_device
-from lc_data.training.checkpoint import load_tensors, newest_checkpoint, read_state, save_checkpoint
+from lc_data.training.checkpoint import CheckpointWriter, load_tensors, newest_checkpoint, read_state
+from lc_data.training.guard import Guard
 from lc_data.training.job import TrainingJob
-from lc_data.training.metrics import MetricsLog
-from lc_data.training.model import CausalLM
+from lc_data.training.losses import LossMeter
+from lc_data.training.optimizer import clip_gradient, gradient_squares, make_optimizer, named_tensors, set_updates
 from lc_data.training.ranks import Ranks, join_ranks
-from lc_data.training.record import Outcome, finished, open_folder, write_result
-from lc_data.training.schedule import learning_rate
+from lc_data.training.record import Outcome, finished, open_folder, publish_result
+from lc_data.training.sharding import sharded_model
 from lc_data.training.stopping import StopRequest, TrainingStopped
-from lc_data.training.weights import export, fill
+from lc_data.training.throughput import StepMeter
+from lc_data.training.tracking import Journal, check_tracking
+from lc_data.training.weights import fill
 
 
 def train(job: TrainingJob) -> Outcome:
@@ -49,8 +45,9 @@ def train(job: TrainingJob) -> Outcome:
         DivergedError: when loss or gradient is not finite; it names the packs.
 
     """
-    with join_ranks() as ranks:
+    with join_ranks(job.section.context_parallel) as ranks:
         job.check(ranks.world_size)
+        check_tracking(job.section.metrics, job.kind)
         if (done := finished(job)) is not None:
             return done
         ranks.barrier()  # all have looked before the first moves anything
@@ -60,141 +57,123 @@ def train(job: TrainingJob) -> Outcome:
         return Trainer(job, ranks).run()
 
 
-class DivergedError(Failure):
-    """Loss or gradient is no finite number any more."""
-
-
 class Trainer:
     """Model, optimizer and place in the stream of one running job."""
 
     def __init__(self, job: TrainingJob, ranks: Ranks) -> None:
         self.job = job
         self.ranks = ranks
-        self.model = _sharded_model(job, ranks)
-        self.optimizer = _optimizer(self.model, job, ranks.device)
-        self.stream = job.open_stream(ranks.rank, ranks.world_size)
+        self.model = sharded_model(job, ranks)
+        self.optimizer = make_optimizer(self.model, job.section.optimizer, ranks.device)
+        self.stream = job.open_stream(ranks.stream_rank, ranks.streams)
+        self.guard = Guard(job.section.guard)
+        self.losses = LossMeter(job, ranks, self.model)
+        self.meter = StepMeter(self.model, job, ranks)
         self.step = 0
         """Optimizer steps done."""
-        self._checkpoints = job.folder / "checkpoints"
+        self._schedule = job.schedule()
+        self._checkpoints = CheckpointWriter(job.folder / "checkpoints", ranks, job.section.checkpoint.keep)
         self._last_save = time.monotonic()
-        if (path := newest_checkpoint(self._checkpoints)) is not None:
+        if (path := newest_checkpoint(job.folder / "checkpoints")) is not None:
             self._restore(path)
         else:
             fill(self.model, job.read_weights)
+        self._saved = self.step if self.step else -1
 
     def run(self) -> Outcome:
         """Train the steps that are left, save, export, and write the result."""
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
-            log = progress = None
-            if self.ranks.is_first:
-                log = MetricsLog(self.job.folder / "metrics.jsonl", self.step)
-                stack.callback(log.close)
-                left = (self.job.steps - self.step) * self.job.section.batch_tokens
-                progress = stack.enter_context(Progress(self.job.kind, left, "tokens"))
+            journal = stack.enter_context(Journal(self.job, self.step, self.ranks.is_first))
+            stack.enter_context(self._checkpoints)
             packs = iter(self.stream)
-            saved = self.step if self.step else -1
             while self.step < self.job.steps:
                 row = self._train_step(packs, stop)
                 if row is None:
-                    if saved != self.step:
-                        self.save()
+                    self._save_last()
                     raise TrainingStopped(f"{self.job.kind} stopped after step {self.step}; the same command goes on")
-                if log is not None and progress is not None:
-                    log.write(row)
-                    progress.advance(self.job.section.batch_tokens, note=f"loss {row['loss']:.4f}")
+                journal.step(row)
+                if (table := self.losses.row_due(self.step)) is not None:
+                    journal.losses(table)
                 if self._is_save_due():
                     self.save()
-                    saved = self.step
-            if saved != self.step:
-                self.save()
-        return self._finish()
+            self._save_last()
+        publish_result(self.job, self.model, self.ranks, self.step, self._consumed)
+        outcome = finished(self.job)
+        assert outcome is not None  # the first rank has just written it
+        return Outcome(True, outcome.result)
 
-    def save(self) -> Path:
-        """Write a checkpoint as of the last trained step."""
+    def save(self) -> None:
+        """Begin to write a checkpoint as of the last trained step."""
+        started = time.monotonic()
         state = {
             "step": self.step,
             "tokens": self.step * self.job.section.batch_tokens,
             "fingerprint": self.job.fingerprint(),
             "stream": self.stream.state_at(self._consumed),
+            "guard": self.guard.state(),
+            "losses": self.losses.state(),
         }
-        keep = self.job.section.checkpoint.keep
-        path = save_checkpoint(self._checkpoints, self._tensors(), state, self.ranks, keep)
-        self._last_save = time.monotonic()
-        return path
+        self._checkpoints.save(named_tensors(self.model, self.optimizer), state)
+        self._saved, self._last_save = self.step, time.monotonic()
+        self.meter.save_seconds = self._last_save - started
 
-    def _train_step(self, packs: Any, stop: StopRequest) -> dict[str, Any] | None:
+    def _save_last(self) -> None:
+        if self._saved != self.step:
+            self.save()
+        self._checkpoints.wait()
+
+    def _train_step(self, packs: Iterator[dict[str, Any]], stop: StopRequest) -> dict[str, Any] | None:
         """One optimizer step; None when any rank was asked to stop before it was whole (its packs are not consumed)."""
-        started = time.monotonic()
         job, ranks = self.job, self.ranks
-        batch = next_batch(packs, job.batch_shape(ranks.world_size))
-        label_tokens, weight, data_hash = ranks.sum(batch.label_tokens, batch.total_weight, batch.data_hash)
-        if label_tokens == 0:
+        self.meter.begin()
+        batch = next_batch(packs, job.batch_shape(ranks.streams))
+        weight = self.meter.take(batch)
+        if weight == 0:
             raise PackError(f"step {self.step}: no token of its packs is a target")
         nll = self._accumulate(batch, weight, stop)
         if nll is None:
             self.optimizer.zero_grad()
             return None
-        grad_norm = self._clip_gradient(job.section.optimizer.clip_norm)
-        nll_sum, wait = ranks.sum(nll, batch.wait_seconds)
-        loss = nll_sum / weight
-        if not math.isfinite(loss + grad_norm):
-            first = self._consumed
-            raise DivergedError(
-                f"step {self.step}: loss {loss}, gradient norm {grad_norm}; its packs are {first} to "
-                f"{first + job.packs_per_step - 1} (lc-data trace shows what they hold)"
-            )
-        rate = learning_rate(job.section, self.step, job.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        failed = self._checkpoints.has_failed
+        sums = ranks.gather(nll, gradient_squares(self.model), failed).sum(0)
+        if sums[2]:
+            self._checkpoints.wait()
+        loss, grad_norm = sums[0].item() / weight, math.sqrt(sums[1].item())
+        rate = job.section.optimizer.peak_learning_rate * self._schedule.peak_share(self.step)
+        first = self._consumed
+        accepted = self.guard.accepts(self.step, loss, grad_norm, range(first, first + job.packs_per_step))
+        if accepted:
+            clip_gradient(self.model, grad_norm, job.section.optimizer.clip_norm)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
-        seconds = time.monotonic() - started
-        return {
-            "step": self.step - 1,
-            "loss": loss,
-            "learning_rate": rate,
-            "grad_norm": grad_norm,
-            "tokens": job.section.batch_tokens,
-            "label_tokens": int(label_tokens),
-            "packs_consumed": self._consumed,
-            "data_hash": f"{int(data_hash) % (1 << STEP_BITS):010x}",
-            "seconds": round(seconds, 4),
-            "tokens_per_second": round(job.section.batch_tokens / seconds, 1),
-            "loader_wait_seconds": round(wait / ranks.world_size, 4),
-        }
+        row = {"step": self.step - 1, "loss": loss, "learning_rate": rate, "grad_norm": grad_norm}
+        return row | {"packs_consumed": self._consumed, "skipped_updates": self.guard.skipped} | self.meter.end()
 
     def _accumulate(self, batch: Batch, weight: float, stop: StopRequest) -> float | None:
         """Add up the gradients of a batch; the weighted sum of this rank's losses, or None when asked to stop.
 
         ``weight`` is the sum of the weights over all ranks, losses are in nats.
         """
-        nll = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
+        device, part = self.ranks.device, self.ranks.part(self.job.seq_len)
+        nll = torch.zeros((), dtype=torch.float64, device=device)
+        measured = []
         for number, (pack, targets) in enumerate(zip(batch.packs, batch.targets, strict=True)):
             if self.ranks.any(stop.is_made):
                 return None
-            losses = self.model(**to_device(pack, self.ranks.device), targets=targets.to(self.ranks.device))
+            losses = self.model(**to_device(pack, device, part), targets=targets[part].to(device))
+            measured.append((losses.detach(), pack, targets))
             if batch.weights is not None:
-                losses = losses * batch.weights[number].to(self.ranks.device)
+                losses = losses * batch.weights[number][part].to(device)
             # FSDP averages gradients over ranks, so the sum over ranks is divided by the weights once, not per rank.
             (losses.sum() * (self.ranks.world_size / weight)).backward()
             nll += losses.detach().double().sum()
+        for losses, pack, targets in measured:  # only now: a step that is given up counts nowhere
+            self.losses.add(losses, pack, targets, part)
         return nll.item()
-
-    def _clip_gradient(self, largest: float) -> float:
-        """Scale the gradient down to this norm if it is larger; its norm before that.
-
-        Squares are summed in float64: in float32 the norm, and with it every weight, would depend at the sixth digit
-        on how parameters are cut into shards.
-        """
-        gradients = [p.grad.to_local() for p in self.model.parameters() if isinstance(p.grad, DTensor)]
-        squares = torch.stack([torch.linalg.vector_norm(g, dtype=torch.float64).square() for g in gradients]).sum()
-        (total,) = self.ranks.sum(squares.item())
-        norm = math.sqrt(total)
-        if norm > largest:
-            torch._foreach_mul_(gradients, largest / norm)
-        return norm
 
     def _is_save_due(self) -> bool:
         policy = self.job.section.checkpoint
@@ -210,77 +189,11 @@ class Trainer:
         """Packs that all ranks have trained on. The stream itself may have read ahead."""
         return self.step * self.job.packs_per_step
 
-    def _tensors(self) -> dict[str, Tensor]:
-        """Everything with a value per parameter, by name. All are tensors, so nothing has to be pickled."""
-        tensors: dict[str, Tensor] = {}
-        for name, parameter in self.model.named_parameters():
-            tensors[f"weight.{name}"] = parameter.detach()
-            moments = self.optimizer.state[parameter]
-            tensors[f"adam.mean.{name}"] = moments["exp_avg"]
-            tensors[f"adam.square.{name}"] = moments["exp_avg_sq"]
-        return tensors
-
     def _restore(self, path: Path) -> None:
         state = read_state(path)
-        load_tensors(path, self._tensors())
+        load_tensors(path, named_tensors(self.model, self.optimizer))
         self.step = state["step"]
-        for moments in self.optimizer.state.values():
-            moments["step"].fill_(self.step)
+        self.guard.restore(state["guard"])
+        self.losses.restore(state["losses"])
+        set_updates(self.optimizer, self.step - self.guard.skipped)
         self.stream.load_state_dict(state["stream"])
-
-    def _finish(self) -> Outcome:
-        job, writes = self.job, self.ranks.is_first
-        temporary, final = job.folder / "export.tmp", job.folder / "export"
-        if writes:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
-        export(self.model, temporary, writes)
-        if writes:
-            if job.tokenizer_uri is not None:
-                (temporary / "tokenizer.json").write_bytes(storage.read_bytes(job.tokenizer_uri))
-            if final.exists():
-                shutil.rmtree(final)
-            temporary.rename(final)
-            write_result(job, self.step, self._consumed)
-        self.ranks.barrier()
-        outcome = finished(job)
-        assert outcome is not None  # the first rank has just written it
-        return Outcome(True, outcome.result)
-
-
-def _sharded_model(job: TrainingJob, ranks: Ranks) -> CausalLM:
-    """The model with storage on this rank for its part of every parameter, values unset."""
-    with torch.device("meta"):
-        model = CausalLM(job.config, recompute=job.section.activation_checkpointing)
-    half = job.section.dtype == "bfloat16" or (job.section.dtype == "auto" and ranks.device.type == "cuda")
-    # Without cast_forward_inputs=False FSDP would round the rotary angles to bfloat16 on their way into each layer.
-    policy = MixedPrecisionPolicy(
-        param_dtype=torch.bfloat16 if half else None, reduce_dtype=torch.float32, cast_forward_inputs=False
-    )
-    mesh = ranks.mesh()
-    for layer in model.model.layers:
-        fully_shard(layer, mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh, mp_policy=policy)
-    return model.to_empty(device=ranks.device)
-
-
-def _optimizer(model: CausalLM, job: TrainingJob, device: torch.device) -> torch.optim.AdamW:
-    """AdamW with its state in place from the start, so that a checkpoint can be loaded into it."""
-    settings = job.section.optimizer
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    fused = device.type == "cuda"
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=settings.peak_learning_rate,
-        betas=settings.betas,
-        eps=settings.eps,
-        fused=fused,
-    )
-    for parameter in model.parameters():
-        optimizer.state[parameter] = {
-            "step": torch.zeros((), device=device if fused else "cpu"),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
-    return optimizer

@@ -8,7 +8,7 @@ from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 from lc_data.streaming.dataset import PackedDataset
 from lc_data.training.config import ModelConfig, read_config
-from lc_data.training.job import TrainingJob, read_packed_corpus, training_folder
+from lc_data.training.job import TrainingJob, held_out_documents, read_packed_corpus, training_folder
 from lc_data.training.loop import train
 from lc_data.training.record import Outcome
 from lc_data.training.weights import checkpoint_weights, random_weights, weights_fingerprint
@@ -47,6 +47,9 @@ def pretrain_job(run_uri: str, recipe: Recipe) -> TrainingJob:
         positions=corpus.positions,
         origin={"plan": corpus.plan_hash, "weights": weights},
         tokenizer_uri=corpus.tokenizer_uri,
+        domains=corpus.domains,
+        stages=corpus.stages,
+        long_documents=held_out_documents(run_uri),
     )
 
 

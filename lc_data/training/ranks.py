@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 
@@ -23,36 +24,59 @@ class Ranks:
     rank: int
     world_size: int
     device: torch.device
+    context: int = 1
+    """Neighbouring ranks that share each pack, see ``lc_data.training.context``."""
 
     @property
     def is_first(self) -> bool:
         """Whether this process writes what only one may write."""
         return self.rank == 0
 
+    @property
+    def stream_rank(self) -> int:
+        """Which part of the stream this rank takes, of ``streams``."""
+        return self.rank // self.context
+
+    @property
+    def streams(self) -> int:
+        """Parts that the stream is cut into: the ranks, or groups of those that share packs."""
+        return self.world_size // self.context
+
+    def part(self, tokens: int) -> slice:
+        """Which tokens this rank takes of a pack of so many."""
+        width = tokens // self.context
+        return slice(self.rank % self.context * width, (self.rank % self.context + 1) * width)
+
     def mesh(self) -> DeviceMesh:
         """All ranks in one dimension."""
         return init_device_mesh(self.device.type, (self.world_size,))
 
-    def sum(self, *values: float) -> list[float]:
-        """The sums over all ranks, in float64, on the CPU: no device has to finish its queue for it."""
-        table = torch.tensor(values, dtype=torch.float64)
+    def gather(self, *values: float) -> Tensor:
+        """The values of every rank, float64 [world size, values], on the CPU: no device has to finish its queue."""
+        mine = torch.tensor(values, dtype=torch.float64)
+        rows = [torch.empty_like(mine) for _ in range(self.world_size)]
+        dist.all_gather(rows, mine)
+        return torch.stack(rows)
+
+    def total(self, table: Tensor) -> Tensor:
+        """The sum of a CPU tensor over all ranks, in place."""
         dist.all_reduce(table)
-        return table.tolist()
+        return table
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says so."""
-        return self.sum(float(flag))[0] > 0
+        return self.total(torch.tensor(float(flag))).item() > 0
 
     def barrier(self) -> None:
         """Wait for all ranks."""
-        self.sum(0.0)
+        self.any(False)
 
 
 @contextmanager
-def join_ranks() -> Iterator[Ranks]:
+def join_ranks(context: int = 1) -> Iterator[Ranks]:
     """Join the group that torchrun describes in the environment, or form a group of one; leave it at the end.
 
-    A group that already exists is used and left standing.
+    A group that already exists is used and left standing. ``context`` ranks share each pack.
     """
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
@@ -67,7 +91,7 @@ def join_ranks() -> Iterator[Ranks]:
             store = dist.HashStore()  # type: ignore[attr-defined]  # public, but not in torch's __all__
             dist.init_process_group(backend, store=store, rank=0, world_size=1)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), device)
+        yield Ranks(dist.get_rank(), dist.get_world_size(), device, context)
     finally:
         if not existed:
             dist.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import difference
 from lc_data.training.job import TrainingJob
 from lc_data.training.metrics import read_metrics
+from lc_data.training.model import CausalLM
+from lc_data.training.ranks import Ranks
+from lc_data.training.weights import export
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,24 @@ def finished(job: TrainingJob) -> Outcome | None:
     return Outcome(False, result) if result is not None and result["fingerprint"] == job.fingerprint() else None
 
 
-def write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
-    """Write ``result.json``, which says that the training is done."""
+def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, packs_consumed: int) -> None:
+    """Write ``export/`` and then ``result.json``, which says that the training is done; all ranks take part."""
+    temporary, final = job.folder / "export.tmp", job.folder / "export"
+    if ranks.is_first:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    export(model, temporary, ranks.is_first)
+    if ranks.is_first:
+        if job.tokenizer_uri is not None:
+            (temporary / "tokenizer.json").write_bytes(storage.read_bytes(job.tokenizer_uri))
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _write_result(job, steps, packs_consumed)
+    ranks.barrier()
+
+
+def _write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
     rows = read_metrics(job.folder / "metrics.jsonl")
     result = {
         "fingerprint": job.fingerprint(),
@@ -46,6 +66,7 @@ def write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
         "packs_left": job.packs - packs_consumed,
         "first_loss": rows[0]["loss"],
         "last_loss": rows[-1]["loss"],
+        "skipped_updates": rows[-1]["skipped_updates"],
     }
     storage.write_atomic(str(job.folder / "result.json"), json.dumps(result, indent=1).encode() + b"\n")
 

@@ -11,7 +11,7 @@ from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 from lc_data.streaming.dataset import PackedDataset
 from lc_data.training.config import read_config
-from lc_data.training.job import TrainingJob, read_packed_corpus, training_folder
+from lc_data.training.job import TrainingJob, held_out_documents, read_packed_corpus, training_folder
 from lc_data.training.loop import train
 from lc_data.training.pretrain import check_vocabulary
 from lc_data.training.record import Outcome
@@ -46,4 +46,7 @@ def sft_job(run_uri: str, recipe: Recipe) -> TrainingJob:
         positions=corpus.positions,
         origin={"plan": corpus.plan_hash, "weights": weights_fingerprint(start)},
         tokenizer_uri=corpus.tokenizer_uri,
+        domains=corpus.domains,
+        stages=corpus.stages,
+        long_documents=held_out_documents(run_uri),
     )

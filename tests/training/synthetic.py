@@ -114,4 +114,5 @@ def make_job(folder: Path, packs: list[dict], open_stream: Any = None, **setting
         packs=len(packs),
         seq_len=SEQ_LEN,
         origin={"plan": "synthetic"},
+        domains=("even", "odd"),
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lc_data.failure import Failure
-from lc_data.training.checkpoint import load_tensors, newest_checkpoint, read_state, save_checkpoint
+from lc_data.training.checkpoint import CheckpointWriter, load_tensors, newest_checkpoint, read_state
 from lc_data.training.ranks import Ranks, join_ranks
 
 
@@ -21,7 +21,10 @@ def ranks() -> Iterator[Ranks]:
 
 def save(folder: Path, step: int, ranks: Ranks, keep: int = 9) -> Path:
     tensors = {"weight": torch.full((3, 2), float(step)), "moment": torch.full((5,), -float(step))}
-    return save_checkpoint(folder, tensors, {"step": step, "stream": {"consumed": 4 * step}}, ranks, keep)
+    with CheckpointWriter(folder, ranks, keep) as writer:
+        writer.save(tensors, {"step": step, "stream": {"consumed": 4 * step}})
+        writer.wait()
+    return folder / f"step-{step:06d}"
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:

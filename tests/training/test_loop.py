@@ -11,7 +11,8 @@ import torch
 
 from lc_data.recipe.errors import RecipeError
 from lc_data.training.checkpoint import newest_checkpoint, read_state
-from lc_data.training.loop import DivergedError, train
+from lc_data.training.guard import DivergedError
+from lc_data.training.loop import train
 from lc_data.training.metrics import MetricsLog, read_metrics
 from lc_data.training.stopping import TrainingStopped
 from lc_data.training.weights import weights_fingerprint

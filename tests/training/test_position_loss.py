@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
-from lc_data.evaluation.position_loss import PositionLoss
+from lc_data.training.position_loss import PositionLoss, first_bucket
 
 
 def test_every_token_falls_in_the_bucket_of_its_position() -> None:
@@ -38,3 +39,16 @@ def test_domains_without_tokens_are_left_out() -> None:
     table = PositionLoss(["books", "code"], first_bucket_tokens=8, seq_len=8)
     table.add(torch.ones(2), torch.tensor([1, 2]), torch.zeros(2, dtype=torch.long))
     assert list(table.as_json()["domains"]) == ["books"]
+
+
+def test_what_is_no_target_counts_nowhere() -> None:
+    table = PositionLoss(["books"], first_bucket_tokens=4, seq_len=8)
+    nll, positions = torch.tensor([1.0, 0.0, 2.0, 0.0]), torch.tensor([1, 2, 7, 8])
+    table.add(nll, positions, torch.tensor([0, 0, 0, -1]), torch.tensor([True, False, True, False]))
+    assert table.nll.tolist() == [[1.0, 2.0]]
+    assert table.tokens.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(("seq_len", "first"), [(131_072, 1024), (32_768, 1024), (32_767, 512), (4096, 128), (8, 1)])
+def test_buckets_shrink_with_short_rows(seq_len: int, first: int) -> None:
+    assert first_bucket(seq_len) == first
