@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numba import njit
 
 
 @dataclass(frozen=True)
@@ -90,25 +91,41 @@ class DocumentStream:
         """Return the pieces between two piece ends, labelled with the number of the draw."""
         if begin == end:
             return Pieces.none()
-        ordinal = np.arange(self.documents_before(begin + 1) - 1, self.documents_before(end))
-        repeat, at = np.divmod(ordinal, len(self.ends))
-        stops = self.ends[at]
-        lengths = stops - np.where(at > 0, self.ends[at - 1], 0)
-        origin = repeat * self.tokens + stops - lengths
-        first = np.maximum(begin - origin, 0) // self.piece_tokens
-        count = -(-np.minimum(end - origin, lengths) // self.piece_tokens) - first
-        part = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count - first, count)
-        start = part * self.piece_tokens
-        return Pieces(
-            document=np.repeat(self.document[at], count),
-            start=start,
-            length=np.minimum(np.repeat(lengths, count) - start, self.piece_tokens).astype(np.int32),
-            part=part.astype(np.int32),
-            draw=np.full(len(part), label, np.int32),
-        )
+        first, stop = self.documents_before(begin + 1) - 1, self.documents_before(end)
+        document, start, length, part = _cut(self.document, self.ends, self.piece_tokens, begin, end, first, stop)
+        return Pieces(document, start, length, part, np.full(len(part), label, np.int32))
 
     def _bounds(self, at: int) -> tuple[int, int]:
         return (int(self.ends[at - 1]) if at else 0), int(self.ends[at])
+
+
+@njit(cache=True)
+def _cut(
+    document: np.ndarray, ends: np.ndarray, piece_tokens: int, begin: int, end: int, first: int, stop: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Cut documents ``first`` to ``stop`` of a stream, repeats counted, into their pieces from ``begin`` to ``end``.
+
+    Returns the columns of :class:`Pieces` but for the last. A block draws from dozens of streams, a few hundred
+    documents each: whole-array steps over so few took four times as long.
+    """
+    tokens, most = ends[-1], 0
+    for ordinal in range(first, stop):
+        at = ordinal % len(ends)
+        most += (ends[at] - (ends[at - 1] if at else 0) + piece_tokens - 1) // piece_tokens
+    documents, starts = np.empty(most, np.int64), np.empty(most, np.int64)
+    lengths, parts = np.empty(most, np.int32), np.empty(most, np.int32)
+    pieces = 0
+    for ordinal in range(first, stop):
+        repeat, at = divmod(ordinal, len(ends))
+        origin = repeat * tokens + (ends[at - 1] if at else 0)
+        whole = ends[at] - (ends[at - 1] if at else 0)
+        start = max(begin - origin, 0) // piece_tokens * piece_tokens
+        while start < min(end - origin, whole):
+            documents[pieces], starts[pieces] = document[at], start
+            lengths[pieces], parts[pieces] = min(whole - start, piece_tokens), start // piece_tokens
+            start += piece_tokens
+            pieces += 1
+    return documents[:pieces], starts[:pieces], lengths[:pieces], parts[:pieces]
 
 
 def stratum_streams(

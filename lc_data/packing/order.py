@@ -27,6 +27,8 @@ _QUARTIC = 1.0
 _LEAD = 0.02
 """Weight of a queue's lead over its even pace, in packs squared: no queue is emptied early."""
 _WINDOW_BATCHES = 16
+_FEW = 48
+"""Up to so many pieces are sorted by insertion."""
 
 
 def spread(queue: np.ndarray, off: np.ndarray, ahead: np.ndarray, key: int) -> np.ndarray:
@@ -57,10 +59,59 @@ def by_work_in_windows(order: np.ndarray, work: np.ndarray, batch_packs: int, ke
 
 
 @njit(cache=True)
+def _sort_few(pieces: np.ndarray, within: np.ndarray) -> None:
+    """Sort pieces by ``within``, equal ones as they stood."""
+    if len(pieces) > _FEW:
+        pieces[:] = pieces[np.argsort(within[pieces], kind="mergesort")]
+        return
+    for end in range(1, len(pieces)):
+        piece, slot = pieces[end], end
+        while slot and within[pieces[slot - 1]] > within[piece]:
+            pieces[slot] = pieces[slot - 1]
+            slot -= 1
+        pieces[slot] = piece
+
+
+@njit(cache=True)
+def by_place(
+    row: np.ndarray, order: np.ndarray, rows: int, within: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort pieces by the place of their row in ``order``, then by ``within``, then as they stood.
+
+    ``row`` and ``within`` are [n_pieces], ``order`` names some of ``rows`` rows. Returns the pieces whose row is named,
+    the place of each one's row, both int64, and which piece of its row each is, int32. Counting places and inserting
+    the few pieces of each is a tenth of the time of a sort.
+    """
+    place = np.full(rows, -1, np.int64)
+    for at in range(len(order)):
+        place[order[at]] = at
+    ends = np.zeros(len(order) + 1, np.int64)
+    for piece in range(len(row)):
+        if place[row[piece]] >= 0:
+            ends[place[row[piece]] + 1] += 1
+    for at in range(len(order)):
+        ends[at + 1] += ends[at]
+    begins = ends[:-1].copy()
+    pieces = np.empty(ends[-1], np.int64)
+    for piece in range(len(row)):
+        at = place[row[piece]]
+        if at >= 0:
+            pieces[ends[at]] = piece
+            ends[at] += 1
+    places, nth = np.empty(len(pieces), np.int64), np.empty(len(pieces), np.int32)
+    for at in range(len(order)):
+        _sort_few(pieces[begins[at] : ends[at]], within)
+        for slot in range(begins[at], ends[at]):
+            places[slot], nth[slot] = at, slot - begins[at]
+    return pieces, places, nth
+
+
+@njit(cache=True)
 def _diffuse(off: np.ndarray, ends: np.ndarray, ahead: np.ndarray) -> np.ndarray:
     """Merge queues, consecutive rows that end at ``ends``, so that running sums stay near zero; of equals the first.
 
-    Plain float64 sums in a fixed order, so the result is the same on every machine.
+    Plain float64 sums in a fixed order, so the result is the same on every machine. Giving a
+    pack up once its sum exceeds the best is slower: mispredicted branches cost more than the arithmetic.
     """
     packs, kinds = off.shape
     heads = np.concatenate((np.zeros(1, ends.dtype), ends[:-1]))

@@ -21,7 +21,7 @@ from lc_data.packing.concat import pack_concat
 from lc_data.packing.curriculum import order_cycle
 from lc_data.packing.hashing import child_key, random_words
 from lc_data.packing.one_per_row import pack_one_per_row
-from lc_data.packing.order import by_work_in_batches, by_work_in_windows, spread
+from lc_data.packing.order import by_place, by_work_in_batches, by_work_in_windows, spread
 from lc_data.packing.plan import PlanBlock
 from lc_data.packing.pow2 import pack_pow2
 from lc_data.packing.rows import Rows
@@ -199,20 +199,15 @@ def _write_down(rows: Rows, order: np.ndarray, packing: PackSection, key: int, f
 
 def _emit(rows: Rows, order: np.ndarray, within: np.ndarray, first_pack: int) -> PlanBlock:
     """Write down the rows named in ``order``, the pieces of each by ``within`` (32 bits), then in the order drawn."""
-    place = np.full(rows.count, -1, np.int64)
-    place[order] = np.arange(len(order))
-    pack = place[rows.row]
-    chosen = np.flatnonzero(pack >= 0)
-    chosen = chosen[np.argsort(pack[chosen] << 32 | within[chosen], kind="stable")]
-    pack, pieces = pack[chosen], rows.pieces.select(chosen)
-    sizes = np.bincount(pack, minlength=len(order))
+    chosen, pack, span = by_place(rows.row, order, rows.count, within)
+    pieces = rows.pieces.select(chosen)
     return PlanBlock(
         pack=pack + first_pack,
         document=pieces.document,
         start=pieces.start,
         length=pieces.length,
         part=pieces.part,
-        span=(np.arange(len(chosen)) - np.repeat(np.cumsum(sizes) - sizes, sizes)).astype(np.int32),
+        span=span,
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lc_data.packing.hashing import child_key, mix, random_words
-from lc_data.packing.order import _diffuse, by_work_in_batches, by_work_in_windows, spread
+from lc_data.packing.order import _diffuse, by_place, by_work_in_batches, by_work_in_windows, spread
 from tests.packing.oracle import diffuse, splitmix
 
 
@@ -70,3 +70,23 @@ def test_windows_hold_like_rows_together_and_lose_none() -> None:
         tops = np.sort(window[:, 0])
         assert (np.sort(window[:, -1])[1:] >= tops[:-1]).all(), "each batch is a stretch of the sorted window"
     assert set(order[128:].tolist()) == {128, 129, 130}
+
+
+@given(st.lists(st.integers(0, 9), max_size=300), st.integers(0, 9), st.integers(0, 2**32))
+def test_pieces_are_sorted_by_the_place_of_their_row_then_by_their_words(
+    rows: list[int], left_out: int, seed: int
+) -> None:
+    """Also where one row has more pieces than are sorted by insertion."""
+    words = np.random.default_rng(seed)
+    row, within = np.array(rows, np.int64), words.integers(0, 5, len(rows))
+    order = words.permutation([number for number in range(10) if number != left_out])
+    pieces, place, nth = by_place(row, order, 10, within)
+    where = {number: at for at, number in enumerate(order.tolist())}
+    expected = sorted(
+        (piece for piece in range(len(rows)) if rows[piece] in where),
+        key=lambda piece: (where[rows[piece]], within[piece], piece),
+    )
+    assert pieces.tolist() == expected
+    assert place.tolist() == [where[rows[piece]] for piece in expected]
+    assert nth.tolist() == [place.tolist()[:at].count(here) for at, here in enumerate(place.tolist())]
+    assert (place.dtype, nth.dtype) == (np.int64, np.int32)
