@@ -78,16 +78,9 @@ def fill_pack(
 
     Raises ValueError when a token view has another length than its piece.
     """
-    if [len(view) for view in tokens] != row.length:
-        raise ValueError("token views and pieces differ in length: these are not the shards that were planned")
     used, lead = row.used, int(row.anchor_id is not None)
     input_ids, labels, position_ids = np.empty((3, row.seq_len), np.int64)
-    if tokens:
-        np.concatenate(tokens, out=input_ids[lead:used])
-    if row.anchor_id is not None:
-        input_ids[0] = row.anchor_id
-    input_ids[used:] = pad_id
-
+    _lay_tokens(row, tokens, pad_id, input_ids)
     labels[:] = input_ids
     if target_spans is not None:
         labels[lead:used][~_target_mask(row, used - lead, target_spans)] = IGNORED
@@ -110,6 +103,23 @@ def fill_pack(
         row.pack_index,
         None if row.piece_ids is None else _pieces(row, row.piece_ids),
     )
+
+
+def fill_tokens(row: RowLayout, tokens: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
+    """Return the tokens alone of one row, int64 [seq_len]; the arguments are those of :func:`fill_pack`."""
+    input_ids = np.empty(row.seq_len, np.int64)
+    _lay_tokens(row, tokens, pad_id, input_ids)
+    return input_ids
+
+
+def _lay_tokens(row: RowLayout, tokens: Sequence[np.ndarray], pad_id: int, input_ids: np.ndarray) -> None:
+    if [len(view) for view in tokens] != row.length:
+        raise ValueError("token views and pieces differ in length: these are not the shards that were planned")
+    if tokens:
+        np.concatenate(tokens, out=input_ids[int(row.anchor_id is not None) : row.used])
+    if row.anchor_id is not None:
+        input_ids[0] = row.anchor_id
+    input_ids[row.used :] = pad_id
 
 
 def _pieces(row: RowLayout, ids: np.ndarray) -> RowPieces:

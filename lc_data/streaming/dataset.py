@@ -127,6 +127,10 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         """Any pack of the plan by its global index, whatever the rank and the position; IndexError outside the plan."""
         return _as_tensors(self._reader.read(index))
 
+    def tokens(self, index: int) -> torch.Tensor:
+        """The tokens alone of any pack, int64 [seq_len]: ``input_ids`` of :meth:`pack`, at a third of the bytes."""
+        return torch.from_numpy(self._reader.read_tokens(index))
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         topology = self._topology_here()
         rows = (self.pack(index) for index in topology.packs(self._consumed, self.packs))

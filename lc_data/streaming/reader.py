@@ -20,8 +20,8 @@ from lc_data.corpus.plan import PackPlan, PlanError
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.token_chunks import ChunkCheck
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizedShard
-from lc_data.packing.fill import Pack, fill_pack
-from lc_data.packing.layout import BlockLayout
+from lc_data.packing.fill import Pack, fill_pack, fill_tokens
+from lc_data.packing.layout import BlockLayout, RowLayout
 from lc_data.packing.plan import PlanBlock
 from lc_data.streaming.copy_ahead import CopyAhead
 
@@ -72,6 +72,16 @@ class PackReader:
         Raises IndexError outside the plan, ``TokenizedError`` that names a shard which is not what its manifest says,
         and ``PlanError`` for a changed plan.
         """
+        row, tokens, spans = self._gather(pack)
+        return fill_pack(row, tokens, spans, self.corpus.tokenizer.pad_id)
+
+    def read_tokens(self, pack: int) -> npt.NDArray[np.int64]:
+        """The tokens alone of one pack, int64 [seq_len]; raises what ``read`` raises."""
+        row, tokens, _ = self._gather(pack)
+        return fill_tokens(row, tokens, self.corpus.tokenizer.pad_id)
+
+    def _gather(self, pack: int) -> tuple[RowLayout, list[npt.NDArray[Any]], list[npt.NDArray[np.int32] | None] | None]:
+        """The layout of a pack and, of each of its pieces, the tokens, checked, and where loss counts, if anywhere."""
         block = self._layout(self.plan.block_of(pack))
         row = block.layout.row(pack)
         tokens, spans, has_spans = [], [], False
@@ -87,7 +97,7 @@ class PackReader:
             tokens.append(shard.tokens[begin : begin + length])
             spans.append(shard.target_spans(at) if some_spans else None)
             has_spans = has_spans or some_spans
-        return fill_pack(row, tokens, spans if has_spans else None, self.corpus.tokenizer.pad_id)
+        return row, tokens, spans if has_spans else None
 
     def _lay_out(self, number: int) -> _OpenBlock:
         block = self.plan.block(number)

@@ -50,6 +50,12 @@ def test_any_pack_can_be_had(packed: PackedRun) -> None:
     assert dataset.state_dict()["consumed"] == 0
 
 
+def test_the_tokens_alone_of_any_pack_are_its_input_ids(packed: PackedRun) -> None:
+    dataset = PackedDataset(packed.folder)
+    for index in range(dataset.packs):
+        assert dataset.tokens(index).tolist() == dataset.pack(index)["input_ids"].tolist()
+
+
 def test_dtypes_and_shapes(packed: PackedRun) -> None:
     pack = PackedDataset(packed.folder).pack(0)
     kinds = {name: str(value.dtype) for name, value in pack.items() if not isinstance(value, int)}
