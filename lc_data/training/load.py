@@ -1,4 +1,4 @@
-"""A checkpoint for inference, on the device at hand."""
+"""Which code computes a checkpoint, ours or that of transformers, and a checkpoint for inference."""
 
 from __future__ import annotations
 
@@ -11,12 +11,27 @@ import torch
 
 from lc_data.recipe.errors import RecipeError
 from lc_data.training.config import ModelConfig, read_config
+from lc_data.training.hub_checkpoint import HubConfig, empty_hub_model, load_hub_model, read_hub_config
 from lc_data.training.model import CausalLM
 from lc_data.training.rope import RopeKind
 from lc_data.training.weights import checkpoint_weights, fill
 
+Impl = Literal["own", "hf"]
 Dtype = Literal["auto", "float32", "bfloat16"]
 _OVERRIDE = re.compile(r"(dynamic|linear|yarn|llama3):(\d+(?:\.\d+)?)")
+
+
+def read_model_config(folder: Path, impl: Impl) -> ModelConfig:
+    """What ``folder/config.json`` says, for one of the implementations."""
+    return read_hub_config(folder) if impl == "hf" else read_config(folder)
+
+
+def empty_model(config: ModelConfig, recompute: bool = False) -> CausalLM:
+    """A model whose parameters have no storage yet; ``materialize`` gives it. One of transformers has our interface."""
+    if isinstance(config, HubConfig):
+        return cast("CausalLM", empty_hub_model(config, recompute))
+    with torch.device("meta"):
+        return CausalLM(config, recompute)
 
 
 def rope_override(text: str) -> tuple[RopeKind, float] | None:
@@ -29,7 +44,7 @@ def rope_override(text: str) -> tuple[RopeKind, float] | None:
     return cast("RopeKind", match[1]), float(match[2])
 
 
-def load_model(folder: Path, impl: Literal["own", "hf"] = "own", dtype: Dtype = "auto", rope: str = "none") -> CausalLM:
+def load_model(folder: Path, impl: Impl = "own", dtype: Dtype = "auto", rope: str = "none") -> CausalLM:
     """A checkpoint in Hugging Face format, ready to be asked.
 
     Args:
@@ -42,10 +57,11 @@ def load_model(folder: Path, impl: Literal["own", "hf"] = "own", dtype: Dtype = 
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     half = dtype == "bfloat16" or (dtype == "auto" and device.type == "cuda")
-    config = with_override(read_config(folder), rope)
-    with torch.device("meta"):
-        model = CausalLM(config).to(torch.bfloat16 if half else torch.float32)
-    model = model.materialize(device)
+    precision = torch.bfloat16 if half else torch.float32
+    config = with_override(read_model_config(folder, impl), rope)
+    if isinstance(config, HubConfig):
+        return cast("CausalLM", load_hub_model(folder, config, precision, device))
+    model = empty_model(config).to(precision).materialize(device)
     fill(model, checkpoint_weights(folder, config))
     return model.eval()
 
@@ -55,6 +71,8 @@ def with_override(config: ModelConfig, rope: str) -> ModelConfig:
     override = rope_override(rope)
     if override is None:
         return config
+    if isinstance(config, HubConfig):
+        return config.with_override(*override)
     if config.rope.kind != "default":
         raise RecipeError(f"rope {rope} cannot be laid over the {config.rope.kind} scaling of config.json: use none")
     return replace(config, rope=config.rope.scaled(*override, config.max_position_embeddings))

@@ -13,12 +13,14 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from lc_data.corpus.fingerprint import child_seed, file_checksum, fingerprint
 from lc_data.recipe.errors import RecipeError
 from lc_data.training.config import ModelConfig
+from lc_data.training.hub import HubModel
+from lc_data.training.hub_checkpoint import HubConfig, hub_weights, save_hub_model
 from lc_data.training.model import CausalLM, normalized_head
 
 WeightReader = Callable[[str, torch.Size], Tensor]
@@ -41,6 +43,8 @@ def random_weights(std: float, seed: int) -> WeightReader:
 
 def checkpoint_weights(folder: Path, config: ModelConfig) -> WeightReader:
     """Weights of a checkpoint folder; raises :class:`RecipeError` when its tensors are not those of the model."""
+    if isinstance(config, HubConfig):
+        return hub_weights(folder, config)
     files = {name: path for path in weight_files(folder) for name in _names(path)}
     with torch.device("meta"):
         wanted = dict(CausalLM(config).named_parameters())
@@ -106,6 +110,13 @@ def export(model: CausalLM, folder: Path, writes: bool) -> None:
     once the head's rows are normalised, which is what transformers and vLLM load without code of the model's own.
     Every rank takes part in gathering the tensors; the one with ``writes`` writes them.
     """
+    if isinstance(model, HubModel):
+        names = [name for name, _ in model.named_parameters()]
+        whole = dict(_gathered(model, names, writes))
+        if writes:
+            assert isinstance(model.origin, HubConfig)
+            save_hub_model(model.origin, whole, folder)
+        return
     _write(model, folder, writes, model.config)
     if model.config.norm_head:
         if writes:
@@ -114,28 +125,32 @@ def export(model: CausalLM, folder: Path, writes: bool) -> None:
 
 
 def _write(model: CausalLM, folder: Path, writes: bool, config: ModelConfig) -> None:
-    parameters = dict(model.named_parameters())
-    shards = list(_shards({name: p.numel() * 4 for name, p in parameters.items()}))
+    sizes = {name: p.numel() * 4 for name, p in model.named_parameters()}
+    shards = list(_shards(sizes))
     index: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors" if len(shards) > 1 else "model.safetensors"
-        tensors = {}
-        for name in names:
-            value = parameters[name].detach()
-            whole = value.full_tensor() if isinstance(value, DTensor) else value
-            if model.config.norm_head and not config.norm_head and name == "lm_head.weight":
-                whole = normalized_head(whole)
-            if writes:
-                tensors[name] = whole.to("cpu", torch.float32).contiguous()
+        tensors = dict(_gathered(model, names, writes))
+        if model.config.norm_head and not config.norm_head and "lm_head.weight" in tensors:
+            tensors["lm_head.weight"] = normalized_head(tensors["lm_head.weight"])
         if writes:
             save_file(tensors, folder / file, metadata={"format": "pt"})
         index |= dict.fromkeys(names, file)
     if writes:
         if len(shards) > 1:
-            total = sum(p.numel() * 4 for p in parameters.values())
-            content = {"metadata": {"total_size": total}, "weight_map": index}
+            content = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": index}
             (folder / "model.safetensors.index.json").write_text(json.dumps(content, indent=1, sort_keys=True))
         (folder / "config.json").write_text(json.dumps(config.to_hf(), indent=1) + "\n")
+
+
+def _gathered(model: nn.Module, names: list[str], keeps: bool) -> Iterator[tuple[str, Tensor]]:
+    """Whole parameters in float32 on the CPU, one after the other; only for the rank that keeps them."""
+    parameters = dict(model.named_parameters())
+    for name in names:
+        value = parameters[name].detach()
+        whole = value.full_tensor() if isinstance(value, DTensor) else value
+        if keeps:
+            yield name, whole.to("cpu", torch.float32).contiguous()
 
 
 def _shards(sizes_bytes: dict[str, int]) -> Iterator[list[str]]:
