@@ -19,13 +19,13 @@ from lc_data.recipe.recipe import Recipe
 from lc_data.recipe.training import EvaluationSection
 from lc_data.streaming.dataset import PackedDataset
 from lc_data.training.batch import check_pack, to_device
-from lc_data.training.config import read_config
 from lc_data.training.job import PackedCorpus, PackStream, read_packed_corpus, training_folder
+from lc_data.training.load import load_model, read_model_config
 from lc_data.training.loss import IGNORED, next_token_targets
 from lc_data.training.model import CausalLM
 from lc_data.training.position_loss import PositionLoss
 from lc_data.training.pretrain import check_vocabulary
-from lc_data.training.weights import checkpoint_weights, fill, weights_fingerprint
+from lc_data.training.weights import weights_fingerprint
 
 
 @dataclass(frozen=True)
@@ -71,32 +71,20 @@ def evaluate(checkpoint: str | Path, run_uri: str, recipe: Recipe, name: str | N
     folder = Path(checkpoint)
     label = name or (folder.parent.name if folder.name == "export" else folder.name)
     corpus = read_packed_corpus(run_uri, "held_out")
-    check_vocabulary(read_config(folder), corpus.vocab_size, str(folder))
+    check_vocabulary(read_model_config(folder, recipe.evaluation.impl), corpus.vocab_size, str(folder))
     place = RunFolder(run_uri).stage("evaluate").file(f"{label}/position_loss.json")
     identity = fingerprint([weights_fingerprint(folder), corpus.plan_hash, recipe.evaluation.model_dump(mode="json")])
     if storage.exists(place):
         before = json.loads(storage.read_bytes(place))
         if before["fingerprint"] == identity:
             return Evaluation(False, {label: before})
-    model = load_model(folder, recipe.evaluation)
+    model = load_model(folder, recipe.evaluation.impl, recipe.evaluation.dtype)
     table, documents = measure(model, PackedDataset(run_uri, plan="held_out"), corpus, recipe.evaluation)
     if not table.tokens.any():
         raise Failure(f"the plan held_out of {run_uri} holds no document to evaluate on: raise mixture.held_out.share")
     result = {"fingerprint": identity, "seq_len": corpus.seq_len, "documents": documents, **table.as_json()}
     storage.write_atomic(place, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
     return Evaluation(True, {label: result})
-
-
-def load_model(folder: Path, section: EvaluationSection) -> CausalLM:
-    """A checkpoint on the device at hand, in the precision of evaluation."""
-    config = read_config(folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    half = section.dtype == "bfloat16" or (section.dtype == "auto" and device.type == "cuda")
-    with torch.device("meta"):
-        model = CausalLM(config)
-    model = model.to(torch.bfloat16 if half else torch.float32).to_empty(device=device)
-    fill(model, checkpoint_weights(folder, config))
-    return model.eval()
 
 
 @torch.inference_mode()

@@ -209,6 +209,8 @@ class SftSection(TrainSection):
 
     init_from: str | None = None
     """Folder of the checkpoint to start from; null means the run's own ``pretrain/export``."""
+    impl: Literal["own", "hf"] | None = None
+    """What computes the model, see ``pretrain.model.impl``; null means as there, and ``own`` without pretraining."""
     loss: Literal["token_mean", "sequence_mean"] = "token_mean"
     """What a step's loss is the mean of. ``token_mean``: its target tokens, each weighing the same, whatever its
     dialogue, pack or rank; long answers then decide. ``sequence_mean``: its dialogues, each by the mean over its own
@@ -229,6 +231,8 @@ class EvaluationSection(Section):
     0-1023, 1024-2047, 2048-4095, ..."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of weights and activations; ``auto``: bfloat16 on CUDA, float32 elsewhere."""
+    impl: Literal["own", "hf"] = "own"
+    """What computes the models, see ``pretrain.model.impl``."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> EvaluationSection:

@@ -7,8 +7,9 @@ from pathlib import Path
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 from lc_data.streaming.dataset import PackedDataset
-from lc_data.training.config import ModelConfig, read_config
+from lc_data.training.config import ModelConfig
 from lc_data.training.job import TrainingJob, held_out_documents, read_packed_corpus, training_folder
+from lc_data.training.load import read_model_config
 from lc_data.training.loop import train
 from lc_data.training.record import Outcome
 from lc_data.training.weights import checkpoint_weights, random_weights, weights_fingerprint
@@ -27,7 +28,7 @@ def pretrain_job(run_uri: str, recipe: Recipe) -> TrainingJob:
     corpus = read_packed_corpus(run_uri, "pretrain")
     if section.model.path is not None:
         folder = Path(section.model.path)
-        config = read_config(folder)
+        config = read_model_config(folder, section.model.impl)
         read_weights, weights = checkpoint_weights(folder, config), weights_fingerprint(folder)
         check_vocabulary(config, corpus.vocab_size, str(folder))
     else:

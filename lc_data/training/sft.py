@@ -10,8 +10,8 @@ from pathlib import Path
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 from lc_data.streaming.dataset import PackedDataset
-from lc_data.training.config import read_config
 from lc_data.training.job import TrainingJob, held_out_documents, read_packed_corpus, training_folder
+from lc_data.training.load import read_model_config
 from lc_data.training.loop import train
 from lc_data.training.pretrain import check_vocabulary
 from lc_data.training.record import Outcome
@@ -32,7 +32,8 @@ def sft_job(run_uri: str, recipe: Recipe) -> TrainingJob:
     start = Path(section.init_from) if section.init_from else training_folder(run_uri, "pretrain") / "export"
     if not start.is_dir():
         raise RecipeError(f"sft starts from {start}, which does not exist: pretrain first, or set sft.init_from")
-    config = read_config(start)
+    before = None if recipe.pretrain is None else recipe.pretrain.model.impl
+    config = read_model_config(start, section.impl or before or "own")
     check_vocabulary(config, corpus.vocab_size, str(start))
     return TrainingJob(
         kind="sft",

@@ -7,14 +7,14 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from lc_data.training.context import share_attention
 from lc_data.training.job import TrainingJob
+from lc_data.training.load import empty_model
 from lc_data.training.model import CausalLM
 from lc_data.training.ranks import Ranks
 
 
 def sharded_model(job: TrainingJob, ranks: Ranks) -> CausalLM:
     """The model with storage on this rank for its part of every parameter, values unset."""
-    with torch.device("meta"):
-        model = CausalLM(job.config, recompute=job.section.activation_checkpointing)
+    model = empty_model(job.config, recompute=job.section.activation_checkpointing)
     if ranks.context > 1:
         share_attention(model, ranks)
     half = job.section.dtype == "bfloat16" or (job.section.dtype == "auto" and ranks.device.type == "cuda")
@@ -23,9 +23,9 @@ def sharded_model(job: TrainingJob, ranks: Ranks) -> CausalLM:
         param_dtype=torch.bfloat16 if half else None, reduce_dtype=torch.float32, cast_forward_inputs=False
     )
     mesh = ranks.mesh()
-    for layer in model.model.layers:
+    for layer in model.blocks:
         if job.section.compile:
             layer.compile()  # each layer by itself: they share one compiled program
         fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
-    return model.to_empty(device=ranks.device)
+    return model.materialize(ranks.device)

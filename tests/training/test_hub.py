@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from lc_data.training import hub, loss
 from lc_data.training.batch import to_device
 from lc_data.training.hub import HubModelError
 from lc_data.training.load import empty_model, load_model, read_model_config
+from lc_data.training.loop import train
 from lc_data.training.model import CausalLM
 from lc_data.training.weights import checkpoint_weights, export, fill
-from tests.training.synthetic import VOCAB, make_pack
+from tests.training.synthetic import SEQ_LEN, VOCAB, make_job, make_pack, make_packs
 
 transformers = pytest.importorskip("transformers")
 
@@ -202,3 +204,22 @@ def test_a_hub_model_is_no_own_one(tmp_path: Path) -> None:
     model = load_model(saved(tmp_path, "llama"), "hf", "float32")
     assert not isinstance(model, CausalLM)
     assert isinstance(model, transformers.LlamaForCausalLM)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_loop_trains_it_as_it_trains_the_own_decoder(tmp_path: Path, tied: bool, recompute: bool) -> None:
+    folder = saved(tmp_path / "start", "llama", tie_word_embeddings=tied, num_key_value_heads=2)
+    packs = make_packs(12)
+    weights = []
+    for impl in ("own", "hf"):
+        config = read_model_config(folder, impl).for_training(None, SEQ_LEN)
+        job = make_job(tmp_path / impl, packs, activation_checkpointing=recompute)
+        job = replace(job, config=config, read_weights=checkpoint_weights(folder, config))
+        train(job)
+        model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / impl / "export")
+        weights.append(dict(model.named_parameters()))
+    start = dict(transformers.AutoModelForCausalLM.from_pretrained(folder).named_parameters())
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], atol=2e-4, rtol=1e-3)
+        assert not torch.equal(value, start[name])
