@@ -115,16 +115,36 @@ def plan(
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
     checkpoint: Annotated[str, typer.Argument(help="A folder in Hugging Face format: config.json and safetensors.")],
-    run: Annotated[str, typer.Option("--run", help="The packed run whose held-out documents are used.")],
+    run: Annotated[str | None, typer.Option("--run", help="A packed run: its held-out documents, its tokens.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the result; the checkpoint's name by default.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="Suites of tasks: longbench,leval.")] = None,
+    out: Annotated[str | None, typer.Option("--out", help="With --suite: where answers and scores go.")] = None,
+    data: Annotated[str | None, typer.Option(help="With --suite: the folder of the official jsonl files.")] = None,
+    max_seq_len: Annotated[int | None, typer.Option(help="With --suite: tokens of prompt and answer.")] = None,
+    truncate: Annotated[str | None, typer.Option(help="With --suite: middle or none.")] = None,
+    rope: Annotated[str | None, typer.Option(help="With --suite: none, dynamic:8, linear:8, yarn:8.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("-o", help="With --suite: any other key of its section: limit=50.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a checkpoint on a run's held-out documents: loss by domain and position.
+    """Measure a checkpoint: loss on a run's held-out documents by domain and position, or answers to suites of tasks.
 
     For the checkpoints that a run has trained itself there is `lc-data run RECIPE --to evaluate`.
     """
+    if suite is not None:
+        from lc_data.evaluation.evaluate_suites import evaluate_suites
+        from lc_data.recipe.load import load_suites
+
+        named = {"data": data, "max_seq_len": max_seq_len, "truncate": truncate, "rope": rope}
+        section = load_suites(suite, {key: value for key, value in named.items() if value is not None}, override or [])
+        asked = evaluate_suites(checkpoint, section, out, run, name)
+        _tell({"asked": asked.asked, **asked.scores.as_json()}, asked.scores.as_text(), as_json)
+        return
+    if run is None:
+        raise RecipeError("evaluate needs --run RUN, whose held-out documents are used, or --suite longbench,leval")
     from lc_data.evaluation.evaluate import evaluate as measure
 
     folder = RunFolder(run)

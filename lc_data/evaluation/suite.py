@@ -122,6 +122,10 @@ class Suite(Protocol):
         """The tasks that items can be made for; raises ``RecipeError`` where there are none."""
         ...
 
+    def identity(self, source: Source) -> dict[str, Any]:
+        """What of the source decides the prompts, as JSON: answers to other prompts are not added to these."""
+        ...
+
     def items(self, task: str, source: Source) -> Iterator[Item]:
         """The items of a task, always the same and in the same order for the same source."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lc_data.evaluation.leval.suite import LEval
 from lc_data.evaluation.longbench.suite import LongBench
 from lc_data.evaluation.suite import Suite
@@ -10,15 +12,12 @@ from lc_data.recipe.errors import RecipeError, nearest
 SUITES: dict[str, Suite] = {suite.name: suite for suite in (LongBench(), LEval())}
 
 
-def suites_named(names: str) -> list[Suite]:
-    """The suites of a comma-separated list, each once."""
-    wanted = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    for name in wanted:
+def suites_named(names: Sequence[str]) -> list[Suite]:
+    """The suites of these names; raises ``RecipeError`` for one that there is not."""
+    for name in names:
         if name not in SUITES:
             raise RecipeError(f"--suite: there is no suite {name!r}{nearest(name, SUITES)}")
-    if not wanted:
-        raise RecipeError(f"--suite names no suite; known are {', '.join(SUITES)}")
-    return [SUITES[name] for name in wanted]
+    return [SUITES[name] for name in names]
 
 
 def suite_of_task(task: str) -> Suite:

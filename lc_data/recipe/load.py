@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from lc_data.recipe.errors import RecipeError, explain, nearest
+from lc_data.recipe.evaluation import SuitesSection
 from lc_data.recipe.recipe import Recipe
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -61,6 +62,17 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
         return Recipe.model_validate(_substitute(content, variables))
     except ValidationError as error:
         raise explain(error, Recipe) from None
+
+
+def load_suites(names: str, given: Mapping[str, Any], overrides: Sequence[str] = ()) -> SuitesSection:
+    """The suites of a comma-separated list with these settings, and ``key=value`` overrides of any others."""
+    content = {"names": [name.strip() for name in names.split(",") if name.strip()], **given}
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return SuitesSection.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, SuitesSection) from None
 
 
 def find_recipe(path: str | Path) -> Path:

@@ -97,7 +97,7 @@ def test_the_command(folder: Path) -> None:
     assert "1 of 4 prompts were cut to fit" in result.output
     assert "without predictions (18): narrativeqa" in result.output
     as_json = CliRunner().invoke(app, ["score", str(folder), "--json"])
-    assert json.loads(as_json.output)["suites"]["longbench"]["tasks"]["trec"] == 75.0
+    assert json.loads(as_json.stdout)["suites"]["longbench"]["tasks"]["trec"] == 75.0
 
 
 def test_what_cannot_be_scored_is_refused(folder: Path, tmp_path: Path) -> None:

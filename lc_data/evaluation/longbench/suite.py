@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from lc_data.evaluation.data_files import find_files, read_json, read_rows, take
 from lc_data.evaluation.longbench.scoring import score_longbench
@@ -43,6 +44,10 @@ class LongBench:
         """The templates that apply."""
         path = self._files(source).get(_PROMPTS)
         return read_wording(path, self.present(source), _FIELDS) if path else OWN_WORDING
+
+    def identity(self, source: Source) -> dict[str, Any]:
+        """Where the wording comes from."""
+        return {"prompts": self.wording(source).origin}
 
     def items(self, task: str, source: Source) -> Iterator[Item]:
         """The rows of a task's file as prompts."""

@@ -1,0 +1,123 @@
+"""A checkpoint put to suites of tasks: predictions and scores in one folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from lc_data.corpus import storage
+from lc_data.corpus.run import RunFolder
+from lc_data.evaluation.answering import Asking, Model, answer_suite, keep_settings
+from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
+from lc_data.evaluation.generation import Generator, GreedyGenerator
+from lc_data.evaluation.score import Scores, score_folder
+from lc_data.evaluation.suite import ScoreOptions, Source, Suite
+from lc_data.evaluation.suites import suites_named
+from lc_data.recipe.errors import RecipeError
+from lc_data.recipe.evaluation import SuitesSection
+from lc_data.training.config import read_config
+from lc_data.training.load import load_model, rope_override
+from lc_data.training.weights import weights_fingerprint
+
+
+@dataclass(frozen=True)
+class SuitesResult:
+    """What was asked and what came of it."""
+
+    asked: int
+    """Answers that had to be made now."""
+    scores: Scores
+
+
+def evaluate_suites(
+    checkpoint: str | Path,
+    section: SuitesSection,
+    out: str | None = None,
+    run_uri: str | None = None,
+    name: str | None = None,
+) -> SuitesResult:
+    """Answer the suites of a section and score the answers.
+
+    What is answered already is not asked again; the model is opened only where something is left to ask.
+
+    Args:
+        checkpoint: a folder in Hugging Face format with ``tokenizer.json``.
+        section: what is asked, and how.
+        out: gets ``<suite>/<task>.jsonl``, ``<suite>/settings.json`` and ``result.json``; None takes
+            ``RUN/evaluate/<name>``.
+        run_uri: the run whose tokens stand around documents and whose held-out documents are haystacks.
+        name: of the result in a run; None takes the checkpoint's folder, or the one above ``export``.
+
+    Raises:
+        RecipeError: where an argument or the data is wrong, before the model is opened.
+
+    """
+    folder = Path(checkpoint)
+    suites = suites_named(section.names)
+    rope_override(section.rope)
+    place = _place(folder, out, run_uri, name)
+    bos, eos = _ends(section, run_uri)
+    tokens = CheckpointTokens(folder, bos, eos)
+    source = Source(
+        data=None if section.data is None else Path(section.data),
+        tokens=tokens,
+        max_seq_len=section.max_seq_len or read_config(folder).max_position_embeddings,
+        seed=section.seed,
+        limit=section.limit,
+    )
+    settings = {suite.name: _settings(folder, section, suite, source, (bos, eos)) for suite in suites}
+    for suite in suites:
+        suite.present(source)
+        keep_settings(place / suite.name / "settings.json", settings[suite.name])
+    model = Model(tokens, cache(lambda: _open(folder, section)))
+    asking = Asking(section.truncate, section.chat_format)
+    asked = sum(answer_suite(suite, source, model, place / suite.name, asking) for suite in suites)
+    options = ScoreOptions(section.protocol, section.code_similarity, section.missing_as_zero)
+    return SuitesResult(asked, score_folder(place, options))
+
+
+def _place(checkpoint: Path, out: str | None, run_uri: str | None, name: str | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if run_uri is None:
+        raise RecipeError("--suite needs --out DIR, where answers and scores go, or --run RUN, which has a place")
+    if not storage.is_local(run_uri):
+        raise RecipeError(f"--suite writes answers as they come, so {run_uri} is no place for them: give --out DIR")
+    label = name or (checkpoint.parent.name if checkpoint.name == "export" else checkpoint.name)
+    return storage.local_path(RunFolder(run_uri).stage("evaluate").file(label))
+
+
+def _open(checkpoint: Path, section: SuitesSection) -> Generator:
+    return GreedyGenerator(load_model(checkpoint, section.impl, section.dtype, section.rope))
+
+
+def _settings(
+    checkpoint: Path, section: SuitesSection, suite: Suite, source: Source, ends: tuple[str | None, str | None]
+) -> dict[str, Any]:
+    """What decides the answers of a suite."""
+    return {
+        "checkpoint": weights_fingerprint(checkpoint),
+        "max_seq_len": source.max_seq_len,
+        "truncate": section.truncate,
+        "rope": section.rope,
+        "impl": section.impl,
+        "chat_format": section.chat_format,
+        "bos": ends[0],
+        "eos": ends[1],
+        **suite.identity(source),
+    }
+
+
+def _ends(section: SuitesSection, run_uri: str | None) -> tuple[str | None, str | None]:
+    """The tokens before a prompt and after an answer, the run's own where the section leaves them open."""
+    if run_uri is None:
+        return section.bos, section.eos
+    bucket = RunFolder(run_uri).stage("bucket")
+    facts = bucket.manifest().facts["tokenizer"]
+    names = Tokenizer.from_buffer(storage.read_bytes(bucket.file(facts["file"])))
+    bos, eos = (None if facts[key] is None else names.id_to_token(facts[key]) for key in ("bos_id", "eos_id"))
+    return section.bos or bos, section.eos or eos
