@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ class MetricsLog:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, row: dict[str, Any]) -> None:
-        """Append the row of one step; it is on its way to the disk when this returns."""
-        self._file.write(json.dumps(row) + "\n")
+        """Append the row of one step; it is on its way to the disk when this returns. What is no number is null."""
+        odd = [name for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+        self._file.write(json.dumps(row | dict.fromkeys(odd)) + "\n")
         self._file.flush()
 
     def close(self) -> None:

@@ -29,7 +29,8 @@ class Outcome:
     def summary(self) -> str:
         """One line for people."""
         r = self.result
-        return f"{r['steps']:,} steps, {r['tokens']:,} tokens, loss {r['first_loss']:.3f} to {r['last_loss']:.3f}"
+        losses = " to ".join("none" if r[name] is None else f"{r[name]:.3f}" for name in ("first_loss", "last_loss"))
+        return f"{r['steps']:,} steps, {r['tokens']:,} tokens, loss {losses}"
 
 
 def finished(job: TrainingJob) -> Outcome | None:
@@ -48,7 +49,8 @@ def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, 
     export(model, temporary, ranks.is_first)
     if ranks.is_first:
         if job.tokenizer_uri is not None:
-            (temporary / "tokenizer.json").write_bytes(storage.read_bytes(job.tokenizer_uri))
+            for config in temporary.rglob("config.json"):  # a folded copy may lie inside
+                config.with_name("tokenizer.json").write_bytes(storage.read_bytes(job.tokenizer_uri))
         if final.exists():
             shutil.rmtree(final)
         temporary.rename(final)
@@ -58,14 +60,15 @@ def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, 
 
 def _write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
     rows = read_metrics(job.folder / "metrics.jsonl")
+    losses = [row["loss"] for row in rows if row["loss"] is not None]  # null: a step whose update was left out
     result = {
         "fingerprint": job.fingerprint(),
         "steps": steps,
         "tokens": steps * job.section.batch_tokens,
         "packs_consumed": packs_consumed,
         "packs_left": job.packs - packs_consumed,
-        "first_loss": rows[0]["loss"],
-        "last_loss": rows[-1]["loss"],
+        "first_loss": losses[0] if losses else None,
+        "last_loss": losses[-1] if losses else None,
         "skipped_updates": rows[-1]["skipped_updates"],
     }
     storage.write_atomic(str(job.folder / "result.json"), json.dumps(result, indent=1).encode() + b"\n")

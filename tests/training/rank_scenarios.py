@@ -6,6 +6,7 @@ every scenario leaves its training.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -16,12 +17,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from lc_data.training.checkpoint import CheckpointWriter
 from lc_data.training.loop import train
+from lc_data.training.ranks import join_ranks
 from lc_data.training.stopping import STOPPED_EXIT_CODE, TrainingStopped
 from tests.training.dialogues import make_dialogues, pack_dialogues, sft_job
 from tests.training.synthetic import SEQ_LEN, SyntheticStream, make_job, make_packs
 
 PACKS = make_packs(32)
+KILLS = 20
+FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir", "shutil.rmtree"}
+"""What Python reports before it is done (PEP 578)."""
 
 
 class WatchedStream(SyntheticStream):
@@ -64,14 +72,40 @@ def run_ranks(world_size: int, work: Callable[[], None]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def train_in(folder: Path, stop_at: int | None = None) -> Callable[[], None]:
+def train_in(folder: Path, stop_at: int | None = None, **settings: Any) -> Callable[[], None]:
     folder.mkdir(exist_ok=True)
-    return lambda: train(make_job(folder, PACKS, lambda r, w: WatchedStream(folder, r, w, stop_at))) and None
+    job = make_job(folder, PACKS, lambda r, w: WatchedStream(folder, r, w, stop_at), **settings)
+    return lambda: train(job) and None
 
 
 def fine_tune_in(folder: Path) -> Callable[[], None]:
     packs = pack_dialogues(make_dialogues(), 4, SEQ_LEN, seed=3)
     return lambda: train(sft_job(folder, packs, "sequence_mean")) and None
+
+
+def save_and_die(folder: Path, at: int) -> Callable[[], None]:
+    """Save once in peace, then be killed at the ``at``-th operation on files of the second save, in whatever thread."""
+
+    def work() -> None:
+        with join_ranks() as ranks, CheckpointWriter(folder, ranks, keep=1) as writer:
+            writer.save(*state_of(1))
+            writer.wait()
+            seen = itertools.count(1)
+
+            def kill(event: str, arguments: tuple) -> None:
+                if event in FILE_EVENTS and str(folder) in str(arguments) and next(seen) == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(kill)
+            writer.save(*state_of(2))
+            writer.wait()
+
+    return work
+
+
+def state_of(step: int) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """A checkpoint of which every value says which step it is of."""
+    return {name: torch.full((64, 3), float(step)) for name in ("weight", "moment")}, {"step": step}
 
 
 def main(root: Path) -> None:
@@ -84,6 +118,13 @@ def main(root: Path) -> None:
         folder = root / f"two-then-{world_size}"
         shutil.copytree(root / "stopped", folder)
         codes[f"resumed-{world_size}"] = run_ranks(world_size, train_in(folder))
+    for world_size in (2, 4):
+        folder = root / f"context-{world_size}"
+        codes[folder.name] = run_ranks(world_size, train_in(folder, context_parallel=2))
+    shutil.copytree(root / "stopped", root / "two-then-shared")
+    codes["resumed-shared"] = run_ranks(2, train_in(root / "two-then-shared", context_parallel=2))
+    for at in range(1, KILLS + 1):
+        codes[f"killed-{at}"] = run_ranks(1, save_and_die(root / f"killed-{at}", at))
     codes["sequences"] = run_ranks(2, fine_tune_in(root / "sequences"))
     (root / "codes.json").write_text(json.dumps(codes))
 

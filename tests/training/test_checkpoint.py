@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lc_data.failure import Failure
-from lc_data.training.checkpoint import CheckpointWriter, load_tensors, newest_checkpoint, read_state
+from lc_data.training import checkpoint
+from lc_data.training.checkpoint import CheckpointWriter, load_tensors, newest_checkpoint, publish, read_state
 from lc_data.training.ranks import Ranks, join_ranks
 
 
@@ -55,6 +56,43 @@ def test_a_checkpoint_in_the_making_does_not_exist(tmp_path: Path, ranks: Ranks)
     assert newest_checkpoint(tmp_path) == whole
     assert torch.equal(load(save(tmp_path, 2, ranks))["moment"], torch.full((5,), -2.0))
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_save_takes_the_values_of_its_moment(tmp_path: Path, ranks: Ranks) -> None:
+    tensors = {"weight": torch.ones(1 << 20), "moment": torch.ones(5)}
+    with CheckpointWriter(tmp_path, ranks, keep=2) as writer:
+        writer.save(tensors, {"step": 1})
+        tensors["weight"].fill_(7)  # the training goes on while threads write
+        writer.wait()
+    load_tensors(tmp_path / "step-000001", tensors)
+    assert torch.equal(tensors["weight"], torch.ones(1 << 20))
+
+
+def test_a_save_that_fails_is_an_error_of_the_training(
+    tmp_path: Path, ranks: Ranks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = save(tmp_path, 1, ranks)
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    with CheckpointWriter(tmp_path, ranks, keep=2) as writer:
+        writer.save({"weight": torch.ones(3)}, {"step": 2})
+        with pytest.raises(Failure, match=r"could not be written to .*No space left on device"):
+            writer.wait()
+        assert writer.has_failed
+    assert newest_checkpoint(tmp_path) == whole
+
+
+def test_a_file_that_is_shorter_than_its_index_is_not_published(tmp_path: Path, ranks: Ranks) -> None:
+    path = save(tmp_path, 1, ranks)
+    (data,) = path.glob("*.distcp")
+    data.write_bytes(data.read_bytes()[:-1])
+    path.rename(path.with_suffix(".tmp"))
+    with pytest.raises(Failure, match="shorter than the index"):
+        publish(path.with_suffix(".tmp"), {"step": 1}, keep=1)
+    assert newest_checkpoint(tmp_path) is None
 
 
 @pytest.mark.parametrize("damage", ["short", "missing", "no state"])

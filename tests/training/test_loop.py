@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import itertools
+import json
+import math
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +13,16 @@ from typing import Any
 import pytest
 import torch
 
+from lc_data.failure import Failure
 from lc_data.recipe.errors import RecipeError
+from lc_data.training import checkpoint, loop
 from lc_data.training.checkpoint import newest_checkpoint, read_state
 from lc_data.training.guard import DivergedError
 from lc_data.training.loop import train
 from lc_data.training.metrics import MetricsLog, read_metrics
 from lc_data.training.stopping import TrainingStopped
 from lc_data.training.weights import weights_fingerprint
-from tests.training.synthetic import SEQ_LEN, SyntheticStream, make_job, make_pack, make_packs
+from tests.training.synthetic import SEQ_LEN, VOCAB, SyntheticStream, make_job, make_pack, make_packs
 
 PACKS = make_packs(48)
 
@@ -109,20 +115,21 @@ def test_a_crash_goes_back_to_the_last_checkpoint(straight: Path, tmp_path: Path
 
 
 def test_a_finished_training_is_not_repeated_and_another_one_starts_anew(
-    straight: Path, capsys: pytest.CaptureFixture[str]
+    straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = losses(straight)
-    again = train(make_job(straight, PACKS))
+    folder = tmp_path / "done"
+    shutil.copytree(straight, folder)
+    again = train(make_job(folder, PACKS))
     assert not again.ran
     assert again.result["packs_consumed"] == 48
-    assert not train(make_job(straight, PACKS, checkpoint={"keep": 5}, activation_checkpointing=True)).ran
+    assert not train(make_job(folder, PACKS, checkpoint={"keep": 5}, activation_checkpointing=True)).ran
 
-    outcome = train(make_job(straight, PACKS, steps=2))
+    outcome = train(make_job(folder, PACKS, steps=2))
     assert outcome.ran
     assert outcome.result["packs_left"] == 40
     assert "section.steps: null -> 2" in capsys.readouterr().err
-    assert losses(straight / "previous" / "001") == before
-    assert len(losses(straight)) == 2
+    assert losses(folder / "previous" / "001") == losses(straight)
+    assert len(losses(folder)) == 2
 
 
 def test_accumulation_and_recomputation_change_nothing_but_memory(tmp_path: Path) -> None:
@@ -182,6 +189,94 @@ def test_wrong_sizes_are_refused_before_any_work(tmp_path: Path) -> None:
 def test_losses_that_are_no_numbers_name_their_packs(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="packs are 4 to 7"):
         train(make_job(tmp_path, PACKS, optimizer={"peak_learning_rate": 1e30}, schedule={"warmup_share": 0}))
+
+
+def diverge_at(monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
+    """Let the gradients of some steps be no numbers."""
+    calls, squares = itertools.count(), loop.gradient_squares
+    monkeypatch.setattr(loop, "gradient_squares", lambda model: math.nan if next(calls) in steps else squares(model))
+
+
+def test_a_step_that_diverges_is_left_out_and_counted(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverge_at(monkeypatch, 1)
+    train(make_job(tmp_path, PACKS, guard={"on_divergence": "skip", "max_skipped": 1}))
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    assert [row["skipped_updates"] for row in rows] == [0] + [1] * 11
+    assert [row["grad_norm"] is None for row in rows] == [False, True] + [False] * 10
+    undisturbed = losses(straight)
+    assert losses(tmp_path)[:2] == undisturbed[:2]
+    assert losses(tmp_path)[2] != undisturbed[2]
+    assert losses(tmp_path)[2] == pytest.approx(undisturbed[2], rel=0.1)
+    assert json.loads((tmp_path / "result.json").read_text())["skipped_updates"] == 1
+
+
+def test_a_training_with_a_step_left_out_resumes_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"guard": {"on_divergence": "skip"}}
+    with monkeypatch.context() as once:
+        diverge_at(once, 1)
+        train(make_job(tmp_path / "straight", PACKS, **settings))
+    with monkeypatch.context() as once:
+        diverge_at(once, 1)
+        with pytest.raises(TrainingStopped):
+            train(make_job(tmp_path / "stopped", PACKS, lambda r, w: InterruptedStream(PACKS, r, w, 22), **settings))
+    train(make_job(tmp_path / "stopped", PACKS, **settings))
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
+
+
+def test_too_many_updates_left_out_end_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    diverge_at(monkeypatch, 1, 2, 3)
+    with pytest.raises(DivergedError, match=r"step 3: .* after 2 updates were left out; its packs are 12 to 15"):
+        train(make_job(tmp_path, PACKS, guard={"on_divergence": "skip", "max_skipped": 2}))
+
+
+def test_a_write_that_failed_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "publish", full)
+    with pytest.raises(Failure, match="No space left on device"):
+        train(make_job(tmp_path, PACKS, checkpoint={"every_minutes": None, "every_steps": 2}))
+    assert len(losses(tmp_path)) < 12
+
+
+def test_every_step_says_what_it_cost(straight: Path) -> None:
+    rows = read_metrics(straight / "metrics.jsonl")
+    for step, row in enumerate(rows):
+        packs = PACKS[4 * step : 4 * step + 4]
+        padding = sum(int(pack["cu_seqlens"].diff()[-1]) for pack in packs if pack["document_ids"][-1] < 0)
+        assert row["padding_share"] == pytest.approx(padding / (4 * SEQ_LEN), abs=1e-6)
+        assert row["rank_imbalance"] == 1.0
+        assert row["mfu"] is None, "nobody knows what a CPU could do"
+        assert row["peak_memory_bytes"] > 1 << 20
+        assert row["label_tokens_per_second"] < row["tokens_per_second"]
+        assert 0 <= row["loader_wait_seconds"] < row["seconds"]
+
+
+def test_the_gain_from_long_context_is_measured_along_the_way(tmp_path: Path) -> None:
+    text = torch.arange(70) % VOCAB
+    job = make_job(tmp_path, PACKS, metrics={"losses_every_steps": 5})
+    object.__setattr__(job, "long_documents", lambda length, count: [text] * min(3, count) if length == 64 else [])
+    train(job)
+    rows = read_metrics(tmp_path / "losses.jsonl")
+    assert [(row["from_step"], row["step"]) for row in rows] == [(0, 4), (5, 9), (10, 11)]
+    assert all(row["long_gain"].keys() == {"near", "far", "far_cut", "gain", "gain_cut"} for row in rows)
+    assert rows[-1]["long_gain"]["far"] < rows[0]["long_gain"]["far"]
+
+
+def test_compiled_layers_compute_the_same(straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    module_compile = torch.nn.Module.compile
+
+    def on_cpu(self: torch.nn.Module, *arguments: Any, **options: Any) -> None:
+        compiled.append(type(self).__name__)
+        module_compile(self, *arguments, **{**options, "backend": "eager"})  # what it traces, without a C++ compiler
+
+    monkeypatch.setattr(torch.nn.Module, "compile", on_cpu)
+    train(make_job(tmp_path, PACKS, steps=3, compile=True))
+    assert compiled == ["Layer", "Layer"]
+    assert losses(tmp_path)[0] == pytest.approx(losses(straight)[0], rel=1e-6)
 
 
 def test_rows_of_lost_steps_and_half_lines_are_removed(tmp_path: Path) -> None:
