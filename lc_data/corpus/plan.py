@@ -6,7 +6,7 @@ packs costs one manifest, and any pack a binary search. What a block is, is said
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import lru_cache
@@ -19,6 +19,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lc_data.corpus import storage
+from lc_data.corpus.lineage import read_lineage
 from lc_data.corpus.manifest import Manifest
 from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.failure import Failure
@@ -47,21 +48,6 @@ class BlockEntry(BaseModel):
     """xxh3-128 of the file's bytes."""
 
 
-class Continuation(BaseModel):
-    """An older plan that this one is, but for some packs."""
-
-    model_config = ConfigDict(frozen=True)
-
-    plan_hash: str
-    """The hash of that plan."""
-    changed: tuple[int, ...]
-    """The packs that differ, ascending. Whoever has consumed none of them has seen nothing else than this plan has."""
-
-    def changed_before(self, consumed: int) -> tuple[int, ...]:
-        """The packs that differ among the first ``consumed``."""
-        return self.changed[: bisect_left(self.changed, consumed)]
-
-
 class PlannedStage(BaseModel):
     """A stage of the mixture, as the plan has it."""
 
@@ -87,8 +73,6 @@ class PlanFacts(BaseModel):
     blocks: tuple[BlockEntry, ...]
     stages: tuple[PlannedStage, ...] = ()
     """The stages of the mixture, in their order."""
-    continues: tuple[Continuation, ...] = ()
-    """The plan that documents were taken out of, if any were."""
 
 
 class PackPlan:
@@ -153,6 +137,15 @@ class PackPlan:
     def plan_hash(self) -> str:
         """The hash of the plan's contents, as the manifest records it."""
         return self.facts.plan_hash
+
+    def changed_since(self, plan_hash: str, consumed: int) -> npt.NDArray[np.int64] | None:
+        """The packs among the first ``consumed`` of an older plan of this run that hold something else here, ascending.
+
+        Packs that this plan lacks are among them. None for a plan that the run never had. Raises ``LineageError``.
+        """
+        before = read_lineage(self._folder, self.purpose, plan_hash)
+        now = read_lineage(self._folder, self.purpose, self.plan_hash)
+        return None if before is None or now is None else now.changed(before, consumed)
 
     def pieces(self, pack: int) -> PlanBlock:
         """The pieces of one pack in their order, as views of its block. Raises IndexError outside ``packs``."""

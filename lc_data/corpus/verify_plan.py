@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lc_data.corpus.lineage import read_lineage
 from lc_data.corpus.manifest import FileEntry
-from lc_data.corpus.run import RunFolder
+from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError
 from lc_data.corpus.verify_files import Problem
+from lc_data.packing.lineage import pack_hashes
 from lc_data.packing.plan import EXCLUDED_FILE, PLAN_SCHEMA, PlanBlock, plan_hash
 
 MANIFEST = "manifest.json"
@@ -33,7 +35,7 @@ def verify_plans(run: RunFolder) -> Iterator[Problem]:
     entries = {entry.file: entry for entry in manifest.extra}
     in_plan: dict[str, npt.NDArray[np.bool_]] = {}
     for purpose, facts in sorted(manifest.facts["plans"].items()):
-        check = _PlanCheck(folder.uri, purpose, facts, entries, corpus)
+        check = _PlanCheck(folder, purpose, facts, entries, corpus)
         yield from check.run()
         in_plan[purpose] = check.in_plan
     excluded = np.zeros(corpus.document_count, bool)
@@ -58,12 +60,18 @@ class _PlanCheck:
     """Reads one plan block by block; memory is one block and one byte per document."""
 
     def __init__(
-        self, folder: str, purpose: str, facts: dict[str, Any], entries: dict[str, FileEntry], corpus: TokenizedCorpus
+        self,
+        folder: StageFolder,
+        purpose: str,
+        facts: dict[str, Any],
+        entries: dict[str, FileEntry],
+        corpus: TokenizedCorpus,
     ) -> None:
         self._folder, self._purpose, self._facts = folder, purpose, facts
         self._entries, self._corpus = entries, corpus
         self._problems: list[Problem] = []
         self._packs = 0
+        self._hashes: list[npt.NDArray[np.uint64]] = []
         self._row_tokens = facts["seq_len"]
         self.in_plan = np.zeros(corpus.document_count, bool)
         """Which documents the plan holds, bool [documents]."""
@@ -81,7 +89,16 @@ class _PlanCheck:
             self._find(MANIFEST, f"has {self._packs} packs, the manifest says {self._facts['packs']}")
         if not self._problems and digest != self._facts["plan_hash"]:
             self._find(MANIFEST, f"its pieces have the hash {digest}, the manifest says {self._facts['plan_hash']}")
+        elif not self._problems:
+            self._check_lineage(digest)
         return self._problems
+
+    def _check_lineage(self, digest: str) -> None:
+        """The hashes by which states of other plans are judged are those of the packs."""
+        lineage = read_lineage(self._folder, self._purpose, digest)
+        found = np.concatenate([np.empty(0, np.uint64), *self._hashes])
+        if lineage is not None and not np.array_equal(lineage.pack_hash, found):
+            self._find(MANIFEST, "the hashes of its packs, below lineage/, are not those of its packs")
 
     def _find(self, file: str, problem: str) -> None:
         self._problems.append((file, f"plan {self._purpose}: {problem}"))
@@ -94,13 +111,14 @@ class _PlanCheck:
             if entry is None or entry.checksum != said["checksum"]:
                 self._find(file, "is not one of the stage's files, or has another checksum there")
                 continue
-            table = read_table(f"{self._folder}/{file}")
+            table = read_table(self._folder.file(file))
             if table.schema.remove_metadata() != PLAN_SCHEMA:
                 self._find(file, f"has other columns than a plan block:\n{table.schema}")
                 continue
             block = PlanBlock.from_table(table)
             for problem in self._check(block, said):
                 self._find(file, problem)
+            self._hashes.append(pack_hashes(block))
             yield block
 
     def _check(self, block: PlanBlock, said: dict[str, Any]) -> Iterator[str]:

@@ -100,7 +100,7 @@ class DocumentStream:
 
 
 @njit(cache=True)
-def _cut(
+def _cut(  # noqa: PLR0913, PLR0917 - a kernel takes arrays and numbers
     document: np.ndarray, ends: np.ndarray, piece_tokens: int, begin: int, end: int, first: int, stop: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Cut documents ``first`` to ``stop`` of a stream, repeats counted, into their pieces from ``begin`` to ``end``.

@@ -29,7 +29,13 @@ def child_key(key: int, *numbers: int) -> int:
 def random_words(key: int, count: int) -> np.ndarray:
     """Return ``count`` uniform words, uint64: element i is ``mix(key + i * golden)``, the splitmix64 sequence."""
     with np.errstate(over="ignore"):
-        z = np.uint64(key & _MASK) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+        return mix_words(np.uint64(key & _MASK) + np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN))
+
+
+def mix_words(states: np.ndarray) -> np.ndarray:
+    """Return :func:`mix` of each state, uint64 [n]."""
+    with np.errstate(over="ignore"):
+        z = states + np.uint64(_GOLDEN)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

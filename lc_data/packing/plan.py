@@ -99,7 +99,9 @@ class PlanDigest:
     def __init__(self, seq_len: int, positions: str = "reset", anchor_id: int | None = None) -> None:
         counted = "" if positions == "reset" else f" positions={positions}"
         anchored = "" if anchor_id is None else f" anchor={anchor_id}"
-        self._head = f"lc_data plan 1 seq_len={seq_len}{counted}{anchored}".encode()
+        self.rules = f"seq_len={seq_len}{counted}{anchored}"
+        """What rows depend on beside the blocks."""
+        self._head = f"lc_data plan 1 {self.rules}".encode()
         self._columns = {name: xxhash.xxh3_128() for name in _DTYPES}
 
     def add(self, block: PlanBlock) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lc_data.corpus.fingerprint import child_seed, file_checksum
 from lc_data.corpus.ledger import Ledger
+from lc_data.corpus.lineage import Lineage, write_lineage
 from lc_data.corpus.manifest import FileEntry
 from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.corpus.shard import read_table, write_table
@@ -24,6 +25,7 @@ from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.audit import PlanAudit
+from lc_data.packing.lineage import pack_hashes
 from lc_data.packing.plan import EXCLUDED_FILE, EXCLUDED_SCHEMA, PlanBlock, PlanDigest, plan_hash
 from lc_data.packing.planner import Draw, PlannedBlock, plan_longest_first, plan_packs
 from lc_data.packing.subject import Subject
@@ -132,9 +134,9 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     audit = PlanAudit(subject, order.packing, plan.planned)
     entries: list[FileEntry] = []
     shape = (order.packing.seq_len, order.packing.positions, order.anchor_id)
-    whole = PlanDigest(*shape)
-    mended = _masked(mender.mend(_hashed(plan.blocks, whole, order.packing)), order.packing)
-    blocks = _written(mended, folder, order.purpose, audit, entries)
+    mended = _masked(mender.mend(plan.blocks), order.packing)
+    hashes: list[np.ndarray] = []
+    blocks = _told(_written(mended, folder, order.purpose, audit, entries), hashes)
     digest = plan_hash(blocks, *shape)
     audit.check(plan.planned.sum(axis=0) + mender.count.added_tokens)
     ledger = Ledger()
@@ -143,8 +145,8 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     facts = describe(supply, audit, order.stages, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
     if order.anchor_id is not None:
         facts["anchor_id"] = order.anchor_id
-    if mender.count.changed:
-        facts["continues"] = [{"plan_hash": whole.hexdigest(), "changed": mender.count.changed}]
+    lineage = Lineage(PlanDigest(*shape).rules, np.concatenate([np.empty(0, np.uint64), *hashes]))
+    entries.append(write_lineage(folder, order.purpose, digest, lineage))
     return TaskRecord(extra=entries, ledger=ledger, facts=facts)
 
 
@@ -219,13 +221,6 @@ def _masked(blocks: Iterable[PlannedBlock], packing: PackSection) -> Iterator[Pl
         yield planned if packing.mask != "none" else replace(planned, block=planned.block.without_masks())
 
 
-def _hashed(blocks: Iterable[PlannedBlock], digest: PlanDigest, packing: PackSection) -> Iterator[PlannedBlock]:
-    """Pass blocks on and add them to the hash of the plan that they would be if nothing were taken out."""
-    for planned in blocks:
-        digest.add(planned.block if packing.mask != "none" else planned.block.without_masks())
-        yield planned
-
-
 def _written(
     blocks: Iterable[PlannedBlock], folder: StageFolder, purpose: str, audit: PlanAudit, entries: list[FileEntry]
 ) -> Iterator[PlanBlock]:
@@ -236,6 +231,13 @@ def _written(
         entry = write_table(folder.uri, file, block.to_table(), int(block.length.sum(dtype=np.int64)))
         about = {"purpose": purpose, "first_pack": block.first_pack, "packs": block.packs, "pieces": block.pieces}
         entries.append(entry.model_copy(update={"facts": about}))
+        yield block
+
+
+def _told(blocks: Iterable[PlanBlock], hashes: list[np.ndarray]) -> Iterator[PlanBlock]:
+    """Pass blocks on, and note the hash of each of their packs."""
+    for block in blocks:
+        hashes.append(pack_hashes(block))
         yield block
 
 

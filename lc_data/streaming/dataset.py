@@ -168,7 +168,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         if get_worker_info() is not None or "worker" in state:
             state = stream_of_worker(state, self._topology_here())
             self._progress = None
-        self._consumed = load_state(state, self._identity, self.packs, self._reader.plan.facts.continues)
+        self._consumed = load_state(state, self._identity, self.packs, self._reader.plan.changed_since)
 
     def _topology_here(self) -> Topology:
         """The topology of this process, which may be a DataLoader's worker."""

@@ -6,12 +6,13 @@ resumes with other workers or another number of ranks; a count of packs over all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lc_data.corpus.plan import Continuation
 from lc_data.failure import Failure
 
 STATE_VERSION = 1
@@ -40,12 +41,16 @@ class StreamState(BaseModel):
     """Packs consumed over all ranks since the beginning of the plan."""
 
 
+ChangedSince = Callable[[str, int], npt.NDArray[np.int64] | None]
+"""See :meth:`lc_data.corpus.plan.PackPlan.changed_since`."""
+
+
 def load_state(
-    state: Mapping[str, Any], stream: StreamState, packs: int, continues: Sequence[Continuation] = ()
+    state: Mapping[str, Any], stream: StreamState, packs: int, changed_since: ChangedSince = lambda plan, consumed: None
 ) -> int:
     """The packs consumed in a saved state of the stream whose present state is ``stream`` and which has ``packs``.
 
-    A state of a plan that this one ``continues`` is one of this plan, unless it has consumed packs that have changed.
+    A state of another plan that the run has had is one of this plan, unless packs that it has consumed have changed.
 
     Raises :class:`StreamStateError` when the state is no state, or belongs to another corpus, plan or format.
     """
@@ -65,10 +70,12 @@ def load_state(
         "plan_hash": "the plan is another one: restore the recipe that the state was saved with and pack again "
         "(the same recipe gives the same plan), or start anew at consumed = 0",
     }
-    older = next((plan for plan in continues if plan.plan_hash == saved.plan_hash), None)
-    if older is not None:
-        _check_unchanged(older, saved)
-        del mends["plan_hash"]
+    is_here = saved.fingerprint == stream.fingerprint and saved.seq_len in (None, stream.seq_len)
+    if is_here and saved.plan_hash != stream.plan_hash:
+        changed = changed_since(saved.plan_hash, saved.consumed)
+        if changed is not None:
+            _check_unchanged(changed, saved)
+            return saved.consumed
     for name, mend in mends.items():
         before, now = getattr(saved, name), getattr(stream, name)
         if before is not None and before != now:
@@ -81,16 +88,15 @@ def load_state(
     return saved.consumed
 
 
-def _check_unchanged(older: Continuation, saved: StreamState) -> None:
+def _check_unchanged(changed: npt.NDArray[np.int64], saved: StreamState) -> None:
     """Raise :class:`StreamStateError` when packs that a state of an older plan has consumed hold something else now."""
-    changed = older.changed_before(saved.consumed)
-    if changed:
+    if len(changed):
         named = ", ".join(map(str, changed[:_NAMED])) + (
-            f" and {len(changed) - _NAMED} more" if changed[_NAMED:] else ""
+            f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         )
         raise StreamStateError(
-            f"the state was saved with {saved.consumed} packs consumed of a plan from which documents have been taken "
-            f"out since, and it had seen them: {len(changed)} of these packs have changed ({named}); resume from a "
-            f"state with consumed <= {changed[0]}, or load state_at({saved.consumed}) of this stream to go on with "
-            "what was learned from them"
+            f"the state was saved with {saved.consumed} packs consumed of a plan that has given way to another "
+            f"one since, and {len(changed)} of these packs have changed ({named}): documents were taken out of them, or another "
+            f"mixture begins there; resume from a state with consumed <= {changed[0]}, or load state_at of this stream "
+            "to go on with what was learned from them"
         )

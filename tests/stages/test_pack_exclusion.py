@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from lc_data import PackedDataset
+from lc_data.corpus.lineage import LineageError
 from lc_data.corpus.manifest import Manifest
+from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import RunFolder
+from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.corpus.verify_plan import verify_plans
 from lc_data.engine.backend import SerialBackend
@@ -126,9 +129,60 @@ def test_a_stream_goes_on_after_a_take_down_that_changed_nothing_it_had_seen(tmp
     after = repack(run, exclude={"ids": [TokenizedCorpus.open(run).document_id(document)]}, **shape)
     new = PackedDataset(tmp_path)
     assert after.facts["plans"]["pretrain"]["plan_hash"] != before.facts["plans"]["pretrain"]["plan_hash"]
-    changed = after.facts["plans"]["pretrain"]["continues"][0]["changed"]
+    plan = PackPlan.open(run, "pretrain")
+    changed = plan.changed_since(before.facts["plans"]["pretrain"]["plan_hash"], len(hashes)).tolist()
+    assert changed[0] == first
+    assert len(changed) == after.facts["plans"]["pretrain"]["take_down"]["packs_changed"]
     assert [number for number, seen in enumerate(hashes) if pack_hash(new.pack(number)) != seen] == changed
     new.load_state_dict(states[0])
     assert [row["pack_index"] for row in new] == list(range(first, new.packs))
     with pytest.raises(StreamStateError, match=rf"1 of these packs have changed \({first}\)"):
         new.load_state_dict(states[1])
+
+
+def test_states_outlive_every_plan_that_the_run_has_had(tmp_path: Path) -> None:
+    """A second take-down knows the states of the first, and taking it back knows those of both."""
+    run, _ = packed(tmp_path, LENGTHS, **KEYS)
+    corpus, packs = TokenizedCorpus.open(run), packs_of(run, run.stage("pack").manifest(), "pretrain")
+    ids = [corpus.document_id(packs[number][0][0]) for number in (30, 20)]
+    before = {number: list(rows) for number, rows in packs.items()}
+    exclusions: list[dict[str, Any]] = [{}, {"exclude": {"ids": ids[:1]}}, {"exclude": {"ids": ids}}]
+    states, contents = [], []
+    for keys in exclusions:
+        manifest = repack(run, **keys)
+        states.append(PackedDataset(tmp_path).state_at(0))
+        contents.append(packs_of(run, manifest, "pretrain"))
+    assert contents[0] == before
+    for now in (2, 0, 1):
+        repack(run, **exclusions[now])
+        dataset = PackedDataset(tmp_path)
+        for then in range(3):
+            differ = [number for number in before if contents[then][number] != contents[now][number]]
+            for consumed in (0, 20, 21, 30, 31, len(before)):
+                seen = [number for number in differ if number < consumed]
+                state = states[then] | {"consumed": consumed}
+                if not seen:
+                    dataset.load_state_dict(state)
+                    assert dataset.state_at(consumed)["consumed"] == dataset.state_dict()["consumed"] == consumed
+                    continue
+                with pytest.raises(StreamStateError, match=rf"{len(seen)} of these packs have changed \({seen[0]}"):
+                    dataset.load_state_dict(state)
+    assert contents[1] != contents[2]
+
+
+def test_hashes_of_packs_that_changed_on_disk_are_named(tmp_path: Path) -> None:
+    run, _ = packed(tmp_path, LENGTHS, **KEYS)
+    state = PackedDataset(tmp_path).state_at(4)
+    document = packs_of(run, run.stage("pack").manifest(), "pretrain")[20][0][0]
+    repack(run, exclude={"ids": [TokenizedCorpus.open(run).document_id(document)]})
+    PackedDataset(tmp_path).load_state_dict(state)
+    path = tmp_path / "pack" / "lineage" / f"pretrain-{state['plan_hash']}.arrow"
+    data = bytearray(path.read_bytes())
+    at = data.index(read_table(str(path))["pack_hash"].to_numpy()[:4].tobytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LineageError, match=f"{path.name} changed on disk"):
+        PackedDataset(tmp_path).load_state_dict(state)
+    path.unlink()
+    with pytest.raises(StreamStateError, match="plan_hash differs"):
+        PackedDataset(tmp_path).load_state_dict(state)
