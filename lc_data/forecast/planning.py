@@ -6,11 +6,12 @@ so each is thinned alike, and rows that hold hundreds of documents fill alike to
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lc_data.corpus import storage
@@ -18,8 +19,10 @@ from lc_data.corpus.run import RunFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.backend import SerialBackend
-from lc_data.engine.stage import bring_up_to_date
+from lc_data.engine.stage import StageReport, bring_up_to_date
 from lc_data.forecast.index import Index, publish_index
+from lc_data.forecast.result import StageCost
+from lc_data.forecast.scratch import scratch_folder
 from lc_data.recipe.exclusion import ExclusionSection
 from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.recipe import Recipe
@@ -38,8 +41,8 @@ class Planned:
     plans: dict[str, dict[str, Any]]
     """Facts of the plans, by purpose."""
     thinned_by: int
-    disk_bytes: int
-    """Of what the two stages wrote, counted up."""
+    costs: list[StageCost]
+    """Of balance and pack, counted up."""
 
 
 def plan_index(recipe: Recipe, run: RunFolder) -> Planned:
@@ -49,29 +52,29 @@ def plan_index(recipe: Recipe, run: RunFolder) -> Planned:
     corpus = TokenizedCorpus.open(run)
     thinned_by = -(-corpus.document_count // WHOLE_DOCUMENTS)
     with _scratch(run) as scratch:
-        bring_up_to_date(balance.STAGE, recipe, scratch, SerialBackend())
+        balanced = bring_up_to_date(balance.STAGE, recipe, scratch, SerialBackend())
         sampling = read_table(scratch.stage("balance").file(balance.SAMPLING_FILE)).to_pylist()
-        written = _written_bytes(scratch, "balance")
+        costs = [_cost(balanced, 1)]
         if thinned_by == 1:
             report = bring_up_to_date(pack.STAGE, recipe, scratch, SerialBackend())
-            return Planned(sampling, report.manifest.facts["plans"], 1, written + _written_bytes(scratch, "pack"))
-    with TemporaryDirectory(prefix="lc_data-plan-") as folder:
-        thin = RunFolder(folder)
+            return Planned(sampling, report.manifest.facts["plans"], 1, [*costs, _cost(report, 1)])
+    with scratch_folder() as folder:
+        thin = RunFolder(str(folder))
         columns = {name: corpus.column(name) for name in corpus.column_names}
         whole = Index(corpus.length, corpus.domain, corpus.bucket, columns)
         publish_index(thin, whole.thin(thinned_by), run.stage("bucket").manifest().facts)
-        recipe = _thin_recipe(recipe, thinned_by)
+        recipe = thin_recipe(recipe, thinned_by)
         bring_up_to_date(balance.STAGE, recipe, thin, SerialBackend())
         report = bring_up_to_date(pack.STAGE, recipe, thin, SerialBackend())
         plans = {name: _count_up(facts, thinned_by) for name, facts in report.manifest.facts["plans"].items()}
-        return Planned(sampling, plans, thinned_by, written + thinned_by * _written_bytes(thin, "pack"))
+        return Planned(sampling, plans, thinned_by, [*costs, _cost(report, thinned_by)])
 
 
 @contextmanager
 def _scratch(run: RunFolder) -> Iterator[RunFolder]:
     """A run that has the bucket stage of another one, and room for the stages after it."""
-    with TemporaryDirectory(prefix="lc_data-plan-") as folder:
-        scratch = RunFolder(folder)
+    with scratch_folder() as folder:
+        scratch = RunFolder(str(folder))
         if storage.is_local(run.uri):
             Path(folder, "bucket").symlink_to(storage.local_path(run.stage("bucket").uri).absolute())
         else:
@@ -82,11 +85,20 @@ def _scratch(run: RunFolder) -> Iterator[RunFolder]:
         yield scratch
 
 
-def _written_bytes(run: RunFolder, stage: str) -> int:
-    return sum(entry.bytes for entry in run.stage(stage).manifest().files())
+def _cost(report: StageReport, times: int) -> StageCost:
+    """What a stage takes that was run here, over one of so many parts."""
+    written = times * sum(entry.bytes for entry in report.manifest.files())
+    unit = 1 if sys.platform == "darwin" else 1024
+    return StageCost(
+        stage=report.stage,
+        hours=report.seconds * times / 3600,
+        memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        disk_bytes=written,
+        working_disk_bytes=written,
+    )
 
 
-def _thin_recipe(recipe: Recipe, divisor: int) -> Recipe:
+def thin_recipe(recipe: Recipe, divisor: int) -> Recipe:
     """The recipe for a corpus that is so many times smaller."""
 
     def thin(mixture: MixtureSection) -> MixtureSection:

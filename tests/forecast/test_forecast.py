@@ -77,10 +77,10 @@ def test_what_cannot_be_is_refused_before_any_work(run: RunFolder, tmp_path: Pat
     before = files(run)
     with pytest.raises(RecipeError, match=r"books.*needed .*: cap 1 epoch allows"):
         forecast(recipe(mixture={"budget_tokens": 300_000, "weights": {"books": 1, "web": 0}, "max_epochs": 1}), run)
-    with pytest.raises(RecipeError, match="has no index to plan from"):
+    with pytest.raises(RecipeError, match="matches nothing"):
         forecast(recipe(**KEYS), RunFolder(str(tmp_path / "none")))
     with pytest.raises(RecipeError, match="less than one global batch"):
         forecast(recipe(**KEYS, pack={"seq_len": 512, "block_packs": 4096, "global_batch_packs": 4096}), run)
-    with pytest.raises(RecipeError, match="another tokenizer or other buckets"):
+    with pytest.raises(RecipeError, match="matches nothing"):
         forecast(recipe(**KEYS, bucket={"edges_tokens": [7, 4096]}), run)
     assert files(run) == before

@@ -74,7 +74,18 @@ def read_input(part: Input, source: Source, max_record_bytes: int) -> Iterator[R
 
 def plan_source(source: Source, listing: Listing, limits: IngestSection) -> list[ReadPlan]:
     """The tasks of a source: its inputs in order, small ones together up to ``task_bytes``."""
-    inputs = READERS[source.kind].cut(listing, source, limits.task_bytes)
+    return plan_inputs(source, cut_source(source, listing, limits.task_bytes), listing.rejections, limits)
+
+
+def cut_source(source: Source, listing: Listing, piece_bytes: int) -> Sequence[Input]:
+    """A source's inputs in order, of about ``piece_bytes`` where a file can be cut."""
+    return READERS[source.kind].cut(listing, source, piece_bytes)
+
+
+def plan_inputs(
+    source: Source, inputs: Sequence[Input], rejections: Sequence[Rejection], limits: IngestSection
+) -> list[ReadPlan]:
+    """The tasks that read some inputs of a source, small ones together up to ``task_bytes``."""
     groups = list(_group(inputs, limits.task_bytes)) or [()]
     return [
         ReadPlan(
@@ -82,7 +93,7 @@ def plan_source(source: Source, listing: Listing, limits: IngestSection) -> list
             source=source,
             inputs=group,
             limits=limits,
-            rejections=tuple(listing.rejections) if number == 0 else (),
+            rejections=tuple(rejections) if number == 0 else (),
         )
         for number, group in enumerate(groups)
     ]

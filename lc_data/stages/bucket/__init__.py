@@ -6,6 +6,6 @@ partial results sorted by stratum and order key; group those into one shard afte
 """
 
 from lc_data.stages.bucket.stage import STAGE
-from lc_data.stages.bucket.tokenizer import check_tokenizer
+from lc_data.stages.bucket.tokenizer import check_tokenizer, settle_tokenizer
 
-__all__ = ["STAGE", "check_tokenizer"]
+__all__ = ["STAGE", "check_tokenizer", "settle_tokenizer"]
