@@ -151,6 +151,42 @@ class TrainingStep(ReportModel):
     tokens_per_second: float
 
 
+class PositionBucket(ReportModel):
+    """Loss per token, in nats, over positions ``first`` to ``last`` of documents."""
+
+    first: int
+    last: int
+    tokens: int
+    nll: float
+
+
+class LongGain(ReportModel):
+    """Nats per token at the beginning and at the end of the same long documents, and at the end from short windows."""
+
+    step: int
+    near: float
+    far: float
+    far_cut: float
+    gain: float
+    gain_cut: float
+
+
+class TrainingCost(ReportModel):
+    """What the steps of a training cost."""
+
+    label_tokens_per_second: float
+    mfu: float | None
+    """Share of the devices' peak; None where that is not known."""
+    padding_share: float
+    loader_wait_share: float
+    """Of the time: waiting for packs, on the rank that waited longest."""
+    checkpoint_stall_seconds: float
+    peak_memory_bytes: int
+    rank_imbalance: float
+    """Work of the busiest rank by the mean, averaged over steps."""
+    skipped_updates: int
+
+
 class Training(ReportModel):
     """The course of one training."""
 
@@ -161,15 +197,13 @@ class Training(ReportModel):
     last_loss: float
     seconds: float
     curve: list[TrainingStep]
-
-
-class PositionBucket(ReportModel):
-    """Loss per token, in nats, over positions ``first`` to ``last`` of documents."""
-
-    first: int
-    last: int
-    tokens: int
-    nll: float
+    cost: TrainingCost
+    last_steps: int
+    """Steps that the losses by position are of: the last ones."""
+    buckets: list[PositionBucket]
+    domains: dict[str, list[PositionBucket]]
+    gains: list[LongGain]
+    """Along the way; empty where no held-out document is long enough."""
 
 
 class Evaluation(ReportModel):

@@ -37,13 +37,22 @@ def write_training(run: Path) -> None:
         {
             "step": step, "loss": 3 + 5 * math.exp(-step / 90), "learning_rate": 1e-3, "grad_norm": 1.0, "tokens": 8192,
             "label_tokens": 8000 + step % 2, "packs_consumed": 8 * (step + 1), "seconds": 0.5,
-            "tokens_per_second": 16384.0, "loader_wait_seconds": 0.0,
+            "tokens_per_second": 16384.0, "label_tokens_per_second": 16000.0, "loader_wait_seconds": 0.05,
+            "mfu": None if step % 2 else 0.4, "padding_share": 0.01 * (step % 3), "checkpoint_stall_seconds": 0.01,
+            "peak_memory_bytes": 1_000_000 + step, "rank_imbalance": 1.5, "skipped_updates": int(step > 7),
         }
         for step in range(STEPS)
     ]  # fmt: skip
     (run / "pretrain").mkdir()
     lines = "\n".join(map(json.dumps, rows))
     (run / "pretrain" / "metrics.jsonl").write_text(lines + '\n{"step": 900, "lo')
+    gain = {"near": 4.0, "far": 3.5, "far_cut": 3.75, "gain": 0.5, "gain_cut": 0.25}
+    tables = [
+        {"from_step": step - 49, "step": step, "all": _losses(0.0), "domains": {"web": _losses(0.1)},
+         "long_gain": gain if step > 100 else None}
+        for step in range(49, STEPS, 50)
+    ]  # fmt: skip
+    (run / "pretrain" / "losses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tables))
     (run / "evaluate" / "pretrain").mkdir(parents=True)
     losses = {"all": _losses(0.0), "domains": {"web": _losses(0.1), "books": _losses(-0.5)}}
     whole = {"fingerprint": "e" * 32, "seq_len": 1024, "documents": 10, **losses}

@@ -149,6 +149,15 @@ def test_a_long_curve_is_thinned_by_means_and_a_torn_line_is_left_out(report):
     assert len(training.curve) == STEPS / 3 <= CURVE_POINTS
     assert training.curve[0].step == 1
     assert training.last_loss < training.curve[-1].loss < training.curve[-2].loss
+    cost = training.cost
+    assert (cost.mfu, cost.loader_wait_share, cost.padding_share) == pytest.approx((0.2, 0.1, 0.01))
+    assert (cost.peak_memory_bytes, cost.skipped_updates, cost.rank_imbalance) == (1_000_000 + STEPS - 1, 1, 1.5)
+    assert cost.checkpoint_stall_seconds == pytest.approx(0.01 * STEPS)
+    assert training.last_steps == 50
+    assert [bucket.first for bucket in training.buckets] == [0, 256, 512]
+    assert training.domains["web"][0].nll == pytest.approx(4.3)
+    assert [gain.step for gain in training.gains] == list(range(149, STEPS, 50))
+    assert training.gains[0].gain_cut == 0.25
     (evaluation,) = report.evaluations
     assert [(bucket.first, bucket.last) for bucket in evaluation.buckets] == [(0, 255), (256, 511), (512, 1023)]
 

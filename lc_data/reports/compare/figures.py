@@ -63,6 +63,8 @@ def _headline(report: Report) -> Measured:
             figures[plan.purpose, "mean context of a token, tokens", "ratio"] = mean
     for training in report.trainings:
         figures[training.kind, "last loss", "nats"] = training.last_loss
+        if training.gains:
+            figures[training.kind, "gain from long context", "nats"] = training.gains[-1].gain
     for evaluation in report.evaluations:
         figures[f"checkpoint of {evaluation.checkpoint}", "loss on held-out documents", "nats"] = evaluation.nll
     return figures

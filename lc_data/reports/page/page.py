@@ -42,7 +42,7 @@ def _sections(report: Report) -> list[Section]:
         content = packs_section(report.plans, report.lengths.edges_tokens, palette)
         parts.append(Section("rows", "Rows", "The rows that a model reads", content))
     if report.trainings:
-        parts.append(Section("training", "Training", "How training went", training_section(report.trainings)))
+        parts.append(Section("training", "Training", "How training went", training_section(report.trainings, palette)))
     if report.evaluations:
         content = evaluation_section(report.evaluations, palette)
         parts.append(Section("evaluation", "Evaluation", "Loss by position, on held-out documents", content))

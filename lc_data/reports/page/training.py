@@ -8,8 +8,8 @@ from lc_data.reports.page.markup import Html, element, folded, join, table
 from lc_data.reports.page.palette import ALL, Palette
 
 
-def training_section(trainings: list[Training]) -> Html:
-    """A loss curve for every training."""
+def training_section(trainings: list[Training], palette: Palette) -> Html:
+    """A loss curve for every training, what its steps cost, and where in its documents it learned."""
     rows = [
         [run.kind, numbers.exact(run.steps), numbers.exact(run.tokens), f"{run.first_loss:.4f}", f"{run.last_loss:.4f}",
          numbers.rounded(run.tokens / run.seconds), numbers.duration(run.seconds)]
@@ -19,7 +19,42 @@ def training_section(trainings: list[Training]) -> Html:
     return join(
         element("div", (_curve(run) for run in trainings), class_="charts"), table("Trainings of this run", head, rows),
         (folded(f"{run.kind}: loss as a table", _curve_table(run)) for run in trainings),
+        table("What the steps cost", _COST, [_cost(run) for run in trainings]),
+        (_learned(run, palette) for run in trainings),
     )  # fmt: skip
+
+
+_COST = [
+    "training", "target tokens per second", "of the devices' peak", "padding", "waiting for data",
+    "waiting for checkpoints", "peak memory", "busiest rank by mean", "updates left out",
+]  # fmt: skip
+
+
+def _cost(run: Training) -> list[str]:
+    cost = run.cost
+    return [
+        run.kind, numbers.rounded(cost.label_tokens_per_second), numbers.percent(cost.mfu),
+        numbers.percent(cost.padding_share, 2), numbers.percent(cost.loader_wait_share),
+        numbers.duration(cost.checkpoint_stall_seconds), numbers.size(cost.peak_memory_bytes),
+        numbers.times(cost.rank_imbalance), numbers.exact(cost.skipped_updates),
+    ]  # fmt: skip
+
+
+def _learned(run: Training, palette: Palette) -> Html:
+    """Losses by domain and position of the last steps, and the gain from long context along the way."""
+    lines = {name: run.domains[name] for name in palette.order_names(run.domains)} | {ALL: run.buckets}
+    caption = f"Nats per token by position, last {numbers.exact(run.last_steps)} steps of {run.kind}"
+    gains = [
+        [numbers.exact(g.step), *(f"{v:.4f}" for v in (g.near, g.far, g.far_cut, g.gain, g.gain_cut))]
+        for g in run.gains
+    ]
+    head = ["step", "near the beginning", "at the end", "at the end, from windows", "gain", "gain of windows"]
+    return join(
+        _position_table(caption, run.buckets, lines) if run.buckets else None,
+        table(f"Gain from long context on held-out documents, {run.kind}, nats per token", head, gains)
+        if gains
+        else None,
+    )
 
 
 def evaluation_section(evaluations: list[Evaluation], palette: Palette) -> Html:
@@ -84,15 +119,17 @@ def _positions(evaluation: Evaluation, palette: Palette) -> Html:
         element("h3", f"Checkpoint of {evaluation.checkpoint}"),
         legend,
         element("figure", charts.lines(series, x, y, "loss by position"), element("figcaption", caption)),
-        _position_table(evaluation, lines),
+        _position_table(
+            f"Nats per token by position, checkpoint of {evaluation.checkpoint}", evaluation.buckets, lines
+        ),
     )
 
 
-def _position_table(evaluation: Evaluation, lines: dict[str, list[PositionBucket]]) -> Html:
-    spans = [(bucket.first, bucket.last) for bucket in evaluation.buckets]
+def _position_table(caption: str, whole: list[PositionBucket], lines: dict[str, list[PositionBucket]]) -> Html:
+    spans = [(bucket.first, bucket.last) for bucket in whole]
     head = ["domain", *(f"{first:,} to {last:,}" for first, last in spans)]
     rows = []
     for name, buckets in lines.items():
         found = {bucket.first: f"{bucket.nll:.4f}" for bucket in buckets}
         rows.append([name, *(found.get(first, numbers.NONE) for first, _ in spans)])
-    return table(f"Nats per token by position, checkpoint of {evaluation.checkpoint}", head, rows)
+    return table(caption, head, rows)
