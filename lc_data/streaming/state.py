@@ -95,8 +95,8 @@ def _check_unchanged(changed: npt.NDArray[np.int64], saved: StreamState) -> None
             f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         )
         raise StreamStateError(
-            f"the state was saved with {saved.consumed} packs consumed of a plan that has given way to another "
-            f"one since, and {len(changed)} of these packs have changed ({named}): documents were taken out of them, or another "
+            f"the state was saved with {saved.consumed} packs consumed of a plan that has given way to another one, "
+            f"and {len(changed)} of these packs have changed ({named}): documents were taken out of them, or another "
             f"mixture begins there; resume from a state with consumed <= {changed[0]}, or load state_at of this stream "
             "to go on with what was learned from them"
         )

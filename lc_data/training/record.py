@@ -6,10 +6,13 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import difference
+from lc_data.streaming.state import StreamStateError
+from lc_data.training.checkpoint import newest_checkpoint, read_state
 from lc_data.training.job import TrainingJob
 from lc_data.training.metrics import read_metrics
 from lc_data.training.model import CausalLM
@@ -75,18 +78,46 @@ def _write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:
 
 
 def open_folder(job: TrainingJob) -> None:
-    """Make the folder this job's own: what another job left there is moved aside, with a line on what differs."""
+    """Make the folder this job's own: what another job left there is moved aside, with a line on what differs.
+
+    A job on another plan of the same corpus is the same one, and goes on, where the packs that its newest checkpoint
+    has consumed are the same in both: documents were taken down, or another mixture follows them.
+    """
     record = job.folder / "job.json"
     identity = json.loads(json.dumps(job.identity()))
     if record.exists():
         changes = difference(json.loads(record.read_text(encoding="utf-8")), identity)
         if not changes:
             return
-        previous = job.folder / "previous"
-        aside = previous / f"{len(list(previous.glob('*'))) + 1:03d}"
-        aside.mkdir(parents=True)
-        for path in sorted(job.folder.iterdir()):
-            if path != previous:
-                path.rename(aside / path.name)
-        print(f"{job.kind} starts anew ({'; '.join(changes)}); what was there is in {aside}", file=sys.stderr)
+        consumed = _consumed_unchanged(job) if all(change.startswith("origin.plan: ") for change in changes) else None
+        if consumed is not None:
+            print(f"{job.kind} goes on with a new plan: its first {consumed} packs are the same", file=sys.stderr)
+        else:
+            aside = _move_aside(job)
+            print(f"{job.kind} starts anew ({'; '.join(changes)}); what was there is in {aside}", file=sys.stderr)
     storage.write_atomic(str(record), json.dumps(identity, indent=1).encode() + b"\n")
+
+
+def _consumed_unchanged(job: TrainingJob) -> int | None:
+    """The packs that the newest checkpoint has consumed, if the job's plan holds the same there, otherwise None."""
+    path = newest_checkpoint(job.folder / "checkpoints")
+    if path is None:
+        return None
+    stream = read_state(path)["stream"]
+    try:
+        job.open_stream(0, 1).load_state_dict(stream)
+    except StreamStateError as error:
+        print(f"{job.kind} cannot go on: {error}", file=sys.stderr)
+        return None
+    return int(stream["consumed"])
+
+
+def _move_aside(job: TrainingJob) -> Path:
+    """Move all that stands in the folder to a new one below ``previous/``, and return it."""
+    previous = job.folder / "previous"
+    aside = previous / f"{len(list(previous.glob('*'))) + 1:03d}"
+    aside.mkdir(parents=True)
+    for path in sorted(job.folder.iterdir()):
+        if path != previous:
+            path.rename(aside / path.name)
+    return aside
