@@ -294,6 +294,22 @@ def bench(
 
 
 @app.command()
+def rope(  # noqa: PLR0913, PLR0917 -- each parameter is an option
+    to: Annotated[int, typer.Option("--to", help="The length that is wanted, in tokens.")],
+    base: Annotated[float, typer.Option(help="The rotary base of pretraining.")] = 10_000.0,
+    length: Annotated[int, typer.Option(help="Tokens of pretraining.")] = 4096,
+    head_dim: Annotated[int, typer.Option(help="Width of a head.")] = 128,
+    new_base: Annotated[float | None, typer.Option(help="The base to judge; the least that is needed, if none.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which rotary base a longer context needs, by two published rules, and where they disagree."""
+    from lc_data.training.rope_bounds import extend
+
+    found = extend(head_dim, base, length, to, new_base)
+    _tell(found.as_json(), found.as_text(), as_json)
+
+
+@app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine has, and what that rules out."""
     from lc_data.doctor import examine

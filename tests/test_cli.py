@@ -181,3 +181,11 @@ def test_export_writes_rows_and_then_has_nothing_to_do(monkeypatch, capsys, pack
         assert {file["file"] for file in said["files"]} == {"index.json", "part-00000.mds"}
     assert call(monkeypatch, "export", packed, tmp_path / "out", "--to", "msd") == 2
     assert "did you mean 'mds'" in capsys.readouterr().err
+
+
+def test_rope_judges_a_base_by_both_rules(monkeypatch, capsys):
+    assert call(monkeypatch, "rope", "--to", "32768", "--new-base", "320000") == 0
+    assert "The rules disagree" in capsys.readouterr().out
+    assert call(monkeypatch, "rope", "--to", "32768", "--new-base", "320000", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["fits"] == {"critical_dimension": True, "bounds": False}
+    assert call(monkeypatch, "rope", "--to", "1024") == 2
