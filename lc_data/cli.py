@@ -294,12 +294,12 @@ def bench(
 
 
 @app.command()
-def rope(  # noqa: PLR0913, PLR0917 -- each parameter is an option
+def rope(
     to: Annotated[int, typer.Option("--to", help="The length that is wanted, in tokens.")],
     base: Annotated[float, typer.Option(help="The rotary base of pretraining.")] = 10_000.0,
     length: Annotated[int, typer.Option(help="Tokens of pretraining.")] = 4096,
     head_dim: Annotated[int, typer.Option(help="Width of a head.")] = 128,
-    new_base: Annotated[float | None, typer.Option(help="The base to judge; the least that is needed, if none.")] = None,
+    new_base: Annotated[float | None, typer.Option(help="The base to judge; by default the least needed.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which rotary base a longer context needs, by two published rules, and where they disagree."""
