@@ -102,9 +102,10 @@ def plan(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a recipe would give, from the run's index, before anything is written: shares, repeats, rows, hours.
+    """Say what a recipe would give, before anything is written: tokens, repeats, rows, hours, memory, disk.
 
-    A mixture that cannot be had is refused with what binds, and exits with 2.
+    Exact where the run has its index; otherwise estimated from a sample of the sources, with intervals. What cannot be
+    had is refused with what binds, and exits with 2.
     """
     from lc_data.forecast.forecast import forecast
     from lc_data.forecast.page import as_text

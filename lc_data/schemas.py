@@ -26,6 +26,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     from lc_data.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA, QUARANTINE_SCHEMA
     from lc_data.corpus.manifest import Manifest
     from lc_data.corpus.tokenized import INDEX_SCHEMA, tokenized_schema
+    from lc_data.forecast.result import Forecast
     from lc_data.mixing.sampling import HELD_OUT_SCHEMA, SAMPLING_SCHEMA
     from lc_data.packing.plan import PLAN_SCHEMA
     from lc_data.recipe.recipe import Recipe
@@ -34,6 +35,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
     return {
         "recipe.schema.json": Recipe.model_json_schema(),
         "manifest.schema.json": Manifest.model_json_schema(by_alias=True),
+        "forecast.schema.json": Forecast.model_json_schema(),
         "stream_state.schema.json": TypeAdapter(StreamState).json_schema(),
         "pack.schema.json": _pack_schema(),
         "document.arrow.json": arrow_as_json(DOCUMENT_SCHEMA, "A document; IPC files compressed with LZ4."),

@@ -157,13 +157,11 @@ class TokenizedShard:
         return np.stack([starts.to_numpy(), ends.to_numpy()], axis=1)
 
 
-def open_shard(uri: str) -> TokenizedShard:
-    """Map a shard. :class:`TokenizedError` names one that is not in the one-batch, uncompressed format."""
-    return read_shard(storage.map_buffer(uri), uri)
-
-
 def read_shard(whole: pa.Buffer, uri: str) -> TokenizedShard:
-    """The same, of a file that is mapped already."""
+    """A shard whose file is mapped; the URI is for messages.
+
+    :class:`TokenizedError` names one that is not in the one-batch, uncompressed format.
+    """
     batch, schema = read_batch(whole, uri, ("tokens",))
     if METADATA_KEY not in (schema.metadata or {}):
         raise TokenizedError(f"{uri} is no tokenised shard: its metadata has no {METADATA_KEY.decode()!r}")

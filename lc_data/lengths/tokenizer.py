@@ -89,11 +89,6 @@ class DocumentTokenizer:
         return next((number for number in (self.eos_id, self.bos_id) if number is not None), 0)
 
     @property
-    def has_safe_places(self) -> bool:
-        """Whether giant texts can be cut; otherwise they are encoded whole, at 40 bytes of memory a byte."""
-        return self._places is not None
-
-    @property
     def joins_segments(self) -> bool:
         """Whether pieces of a text can be encoded by themselves; not where a space is put before every text."""
         parts, [whole] = self._reference.encode_lists(["\n", "a"]), self._reference.encode_lists(["\na"])

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lc_data.corpus import storage
 from lc_data.corpus.manifest import Manifest, ManifestError, write_manifest
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.shard import WrittenTable
-from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizerInfo, open_shard
+from lc_data.corpus.tokenized import TokenizedCorpus, TokenizedError, TokenizedShard, TokenizerInfo, read_shard
 from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, span_lists, write_index, write_tokenized
 
 Spans = list[tuple[int, int]] | None
@@ -138,6 +139,10 @@ def shard_path(run: RunFolder, number: int = 0) -> Path:
     return Path(run.stage("bucket").file(f"shards/{number}.arrow"))
 
 
+def map_shard(path: Path) -> TokenizedShard:
+    return read_shard(storage.map_buffer(str(path)), str(path))
+
+
 def rewrite(path: Path, **options) -> None:
     table = pa.ipc.open_file(path.read_bytes()).read_all()
     compression, rows = options.get("compression"), options.get("rows")
@@ -150,13 +155,13 @@ def test_a_compressed_shard_is_refused_with_the_fix(run):
     with pytest.raises(
         TokenizedError, match=r"0\.arrow is compressed and cannot be mapped: write it without compression"
     ):
-        open_shard(str(shard_path(run)))
+        map_shard(shard_path(run))
 
 
 def test_a_shard_of_several_batches_is_refused_with_the_fix(run):
     rewrite(shard_path(run), rows=1)
     with pytest.raises(TokenizedError, match=r"0\.arrow has 3 record batches.*write it as one batch"):
-        open_shard(str(shard_path(run)))
+        map_shard(shard_path(run))
 
 
 def test_an_arrow_file_that_is_no_shard_is_refused(tmp_path):
@@ -165,7 +170,7 @@ def test_an_arrow_file_that_is_no_shard_is_refused(tmp_path):
     with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(TokenizedError, match="no tokenised shard"):
-        open_shard(str(path))
+        map_shard(path)
 
 
 def test_a_shard_that_was_swapped_is_named_and_not_served(run, tmp_path):
@@ -184,7 +189,7 @@ def test_a_truncated_shard_is_named(run):
     with pytest.raises(TokenizedError, match=r"0\.arrow is not the file that the manifest names: bytes"):
         TokenizedCorpus.open(run).tokens(0)
     with pytest.raises(TokenizedError, match=r"0\.arrow is not a whole Arrow file"):
-        open_shard(str(shard_path(run)))
+        map_shard(shard_path(run))
 
 
 def test_a_missing_shard_is_named(run):

@@ -167,7 +167,7 @@ def test_of_a_large_corpus_pieces_of_every_source_are_read(
     monkeypatch.setattr(reading, "_LEAST_PIECE", 10_000)
     chosen = choose_reading(recipe(corpus))
     assert not chosen.is_whole
-    assert 300_000 < chosen.read_bytes < 600_000
+    assert 300_000 < chosen.read_bytes < 0.6 * chosen.total_bytes
     assert {plan.source.name for plan in chosen.plans} == {"web", "books", "chats"}
     assert chosen.factors["web"] > 1
     found = forecast(recipe(corpus), RunFolder(str(small_sample / "never")))
