@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 _EXAMPLES = 3
+
+Group = tuple[str, str | None]
+"""What is watched: a source of a domain, or without one the whole domain."""
 
 
 @dataclass
@@ -17,11 +20,17 @@ class Loss:
     examples: list[str] = field(default_factory=list)
     """Removed documents with their keepers, the first few."""
 
-    def remove(self, example: str) -> None:
-        """Count a document that goes."""
+    def remove(self, example: Callable[[], str]) -> None:
+        """Count a document that goes; what describes it is asked for while there are few."""
         self.removed += 1
         if len(self.examples) < _EXAMPLES:
-            self.examples.append(example)
+            self.examples.append(example())
+
+    def add(self, other: Loss) -> None:
+        """Count what another part of the documents lost, that comes after this one."""
+        self.documents += other.documents
+        self.removed += other.removed
+        self.examples = (self.examples + other.examples)[:_EXAMPLES]
 
 
 def source_group(domain: str, source: str, names: frozenset[str]) -> tuple[str, str]:
@@ -37,28 +46,16 @@ def source_group(domain: str, source: str, names: frozenset[str]) -> tuple[str, 
     return domain, f"{repository}@{rest.partition(':')[0]}" if at else source
 
 
-def overdone(
-    losses: Mapping[tuple[str, str], Loss], share_of: Mapping[str, float], default: float, least: int
-) -> list[str]:
-    """A line for each domain and each source that loses more than its share, with examples; sorted, mostly empty.
+def overdone(losses: Mapping[Group, Loss], share_of: Mapping[str, float], default: float, least: int) -> list[str]:
+    """A line for each group that loses more than its share, with examples; sorted, mostly empty.
 
     ``share_of`` holds the shares of single domains; groups of fewer than ``least`` documents are not watched.
     """
     found = []
-    for (domain, source), loss in sorted([*_by_domain(losses), *losses.items()]):
+    for (domain, source), loss in losses.items():
         limit = share_of.get(domain, default)
         if loss.documents >= least and loss.removed > limit * loss.documents:
-            name = f"domain {domain!r}" + (f", source {source!r}" if source else "")
+            name = f"domain {domain!r}" + (f", source {source!r}" if source is not None else "")
             lines = "".join(f"\n    {example}" for example in loss.examples)
             found.append(f"{name} loses {loss.removed} of {loss.documents} documents, more than {limit:.0%}:{lines}")
-    return found
-
-
-def _by_domain(losses: Mapping[tuple[str, str], Loss]) -> Iterable[tuple[tuple[str, str], Loss]]:
-    totals: dict[tuple[str, str], Loss] = {}
-    for (domain, _), loss in sorted(losses.items(), key=lambda item: item[0]):
-        total = totals.setdefault((domain, ""), Loss())
-        total.documents += loss.documents
-        total.removed += loss.removed
-        total.examples = (total.examples + loss.examples)[:_EXAMPLES]
-    return totals.items()
+    return sorted(found)

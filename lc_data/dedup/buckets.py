@@ -12,7 +12,7 @@ so in large buckets each document meets only the first ones, of which the keeper
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,10 @@ class Keyed:
 
     keys: npt.NDArray[np.uint64]
     documents: npt.NDArray[np.uint32]
+    settled: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    """The rows of documents that are settled already are left out: bit ``d % 8`` of byte ``d // 8`` is set, where ``d``
+    counts from ``first``. Empty where none is."""
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,20 @@ def number_documents(first: int, count: int) -> npt.NDArray[np.uint32]:
     return np.arange(first, first + count, dtype=np.uint32)
 
 
-def group_repeated(chunks: Callable[[], Iterable[Keyed]], settled: npt.NDArray[np.uint8] | None = None) -> Groups:
+def group_repeated(chunks: Callable[[], Iterable[Keyed]]) -> Groups:
     """The documents of every key that at least two rows have. ``chunks`` is called twice and gives the same rows.
 
-    Documents whose bit is set in ``settled`` (bit ``d % 8`` of byte ``d // 8``) are left out. Takes 12 bytes a row.
+    Takes 12 bytes a row.
     """
-    settled = np.zeros(0, np.uint8) if settled is None else settled
     bits = min(_PART_BITS, (sum(len(chunk.keys) for chunk in chunks()) // _PART_KEYS).bit_length())
     sizes = np.zeros(1 << bits, np.int64)
     for chunk in chunks():
-        _count_parts(chunk.keys, chunk.documents, settled, sizes)
+        _count_parts(chunk.keys, chunk.documents, (chunk.settled, chunk.first), sizes)
     borders = np.concatenate([[0], np.cumsum(sizes)])
     keys, documents = np.empty(borders[-1], np.uint64), np.empty(borders[-1], np.uint32)
     places = borders[:-1].copy()
     for chunk in chunks():
-        _spread(chunk.keys, chunk.documents, settled, places, (keys, documents))
+        _spread(chunk.keys, chunk.documents, (chunk.settled, chunk.first), places, (keys, documents))
     groups, rows = _group_parts(keys, documents, borders)
     starts = np.append(keys[:groups].astype(np.int64), rows)
     del keys
@@ -169,8 +172,10 @@ def _order_large(groups: Groups, weigh: Weigh, all_pairs_up_to: int) -> npt.NDAr
 
 
 @kernel
-def _is_settled(settled: Bytes, document: np.int64) -> bool:
-    return len(settled) > 0 and bool((settled[document >> 3] >> np.uint8(document & 7)) & 1)
+def _is_settled(settled: tuple[Bytes, int], document: np.int64) -> bool:
+    bits, first = settled
+    place = document - first
+    return len(bits) > 0 and bool((bits[place >> 3] >> np.uint8(place & 7)) & 1)
 
 
 @kernel
@@ -183,7 +188,7 @@ def _part_shift(parts: int) -> np.uint64:
 
 
 @kernel
-def _count_parts(keys: Hashes, documents: Numbers, settled: Bytes, sizes: Counts) -> None:
+def _count_parts(keys: Hashes, documents: Numbers, settled: tuple[Bytes, int], sizes: Counts) -> None:
     shift = _part_shift(len(sizes))
     for row in range(len(keys)):
         if not _is_settled(settled, np.int64(documents[row])):
@@ -191,7 +196,9 @@ def _count_parts(keys: Hashes, documents: Numbers, settled: Bytes, sizes: Counts
 
 
 @kernel
-def _spread(keys: Hashes, documents: Numbers, settled: Bytes, places: Counts, out: tuple[Hashes, Numbers]) -> None:
+def _spread(
+    keys: Hashes, documents: Numbers, settled: tuple[Bytes, int], places: Counts, out: tuple[Hashes, Numbers]
+) -> None:
     """Write rows to the next place of their part; keys mixed, since equal ones are all that is asked for."""
     out_keys, out_documents = out
     shift = _part_shift(len(places))

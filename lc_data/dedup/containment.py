@@ -14,20 +14,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lc_data.dedup.buckets import Groups, pack_pairs, unpack_pairs
-from lc_data.dedup.shingles import count_shared, next_shingles
+from lc_data.dedup.buckets import Groups, unpack_pairs
+from lc_data.dedup.shingles import next_shingles
 from lc_data.text.characters import character_classes, lower_case
 from lc_data.text.compile import Bytes, Counts, Hashes, Numbers, kernel
 from lc_data.text.words import BLOCK_WORDS
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_GATHER = np.uint64(pow(int(_SPREAD), -1, 1 << 64))
 
 
 @dataclass(frozen=True)
 class Overlaps:
     """Pairs of documents and how many sampled keys they share."""
 
-    pairs: npt.NDArray[np.int64]
-    """int64[pairs, 2], the smaller number first, sorted, each once."""
-    shared: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.uint64]
+    """Each pair as one number of :func:`spread_pairs`, sorted, each once."""
+    shared: npt.NDArray[np.uint32]
+
+
+def spread_pairs(packed: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Pairs of :func:`lc_data.dedup.buckets.pack_pairs`, one to one as numbers that fill all of 64 bits evenly.
+
+    Ranges of these numbers hold like shares of the pairs, whatever documents they are of.
+    """
+    return packed * _SPREAD
+
+
+def gather_pairs(spread: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """The pairs of documents from their numbers of :func:`spread_pairs`: int64[pairs, 2]."""
+    return unpack_pairs(spread * _GATHER)
 
 
 def count_overlaps(groups: Groups, max_documents: int, max_pairs: int) -> Iterator[Overlaps]:
@@ -46,31 +62,26 @@ def count_overlaps(groups: Groups, max_documents: int, max_pairs: int) -> Iterat
         last = max(first + 1, int(np.searchsorted(pairs, before + max_pairs, side="right")))
         found = np.empty(int(pairs[last - 1]) - before, np.uint64)
         _meet(groups.documents, starts[first:last], sizes[first:last], found)
+        found *= _SPREAD
         found.sort()
         places = _run_starts(found)
-        yield Overlaps(unpack_pairs(found[places]), np.diff(np.append(places, len(found))))
+        yield Overlaps(found[places], np.diff(np.append(places, len(found))).astype(np.uint32))
         first = last
 
 
 def add_up(overlaps: Overlaps) -> Overlaps:
-    """The same, each pair once and in order."""
-    packed = pack_pairs(overlaps.pairs)
-    order = np.argsort(packed)
-    packed = packed[order]
-    if not len(packed):
+    """The same in order and each pair once, where some are there several times."""
+    order = np.argsort(overlaps.pairs)
+    pairs = overlaps.pairs[order]
+    if not len(pairs):
         return overlaps
-    places = _run_starts(packed)
-    return Overlaps(unpack_pairs(packed[places]), np.add.reduceat(overlaps.shared[order], places))
+    places = _run_starts(pairs)
+    return Overlaps(pairs[places], np.add.reduceat(overlaps.shared[order], places))
 
 
 def _run_starts(ordered: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Where runs of equal values start in a sorted array."""
     return np.flatnonzero(np.concatenate([np.ones(min(len(ordered), 1), bool), ordered[1:] != ordered[:-1]]))
-
-
-def measure_containment(shingles: npt.NDArray[np.uint64], others: npt.NDArray[np.uint64]) -> float:
-    """The share of a document's different n-grams that another has too; both as sorted sets."""
-    return count_shared(shingles, others) / len(shingles) if len(shingles) else 0.0
 
 
 def measure_coverage(text: npt.NDArray[np.uint8], others: npt.NDArray[np.uint64], ngram_words: int) -> float:

@@ -12,19 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lc_data.dedup.buckets import Keyed, group_repeated
+from lc_data.dedup.buckets import Keyed, group_repeated, pack_pairs
 from lc_data.dedup.containment import (
     Overlaps,
     add_up,
     count_overlaps,
-    measure_containment,
+    gather_pairs,
     measure_coverage,
+    spread_pairs,
 )
 from lc_data.dedup.minhash import sign
 from lc_data.dedup.shingles import shingle_set
 from lc_data.text.buffers import as_text
 from lc_data.text.reference import list_content_words
 from tests.dedup.prose import edit, ngram_set, prose
+
+
+def set_containment(shingles: np.ndarray, others: np.ndarray) -> float:
+    """The share of a document's n-grams that another has too; both as sets."""
+    return len(np.intersect1d(shingles, others)) / len(shingles) if len(shingles) else 0.0
+
 
 ROWS = st.sets(st.tuples(st.integers(0, 8), st.integers(0, 9)), max_size=60).map(sorted)
 TEXTS = st.lists(st.sampled_from(["a ", "b ", "c ", "漢", "字", "\n"]), max_size=40).map("".join)
@@ -43,10 +50,24 @@ def test_what_documents_share_is_what_their_sets_share(rows, cap, max_pairs, rng
     pieces = list(count_overlaps(group_repeated(lambda: [keyed]), cap, max_pairs))
     limit = max(max_pairs, cap * (cap - 1) // 2)
     assert all(piece.shared.sum() <= limit for piece in pieces)
-    pairs = np.concatenate([np.zeros((0, 2), np.int64), *(piece.pairs for piece in pieces)])
-    total = add_up(Overlaps(pairs, np.concatenate([np.zeros(0, np.int64), *(piece.shared for piece in pieces)])))
-    assert dict(zip(map(tuple, total.pairs.tolist()), total.shared.tolist(), strict=True)) == expected
+    pairs = np.concatenate([np.zeros(0, np.uint64), *(piece.pairs for piece in pieces)])
+    total = add_up(Overlaps(pairs, np.concatenate([np.zeros(0, np.uint32), *(piece.shared for piece in pieces)])))
+    found = map(tuple, gather_pairs(total.pairs).tolist())
+    assert dict(zip(found, total.shared.tolist(), strict=True)) == expected
     assert total.pairs.tolist() == sorted(total.pairs.tolist())
+
+
+@given(st.lists(st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 32) - 1)), max_size=20))
+def test_pairs_are_spread_and_gathered_again(pairs):
+    table = np.array([sorted(pair) for pair in pairs], np.int64).reshape(-1, 2)
+    assert gather_pairs(spread_pairs(pack_pairs(table))).tolist() == table.tolist()
+
+
+def test_ranges_of_spread_pairs_hold_like_shares_of_them():
+    documents = np.arange(4000)
+    spread = spread_pairs(pack_pairs(np.stack([documents // 40, 100 + documents], axis=1)))
+    shares = np.bincount((spread >> np.uint64(61)).astype(np.int64), minlength=8)
+    assert shares.min() > 400
 
 
 @given(TEXTS, TEXTS, st.integers(1, 4))
@@ -61,7 +82,7 @@ def test_coverage_counts_the_words_in_shared_ngrams(text, other, n):
     grams = ngram_set(text, n)
     shingles, other_shingles = shingle_set(as_text(text), n), shingle_set(as_text(other), n)
     expected = len(grams & others) / len(grams) if grams else 0.0
-    assert measure_containment(shingles, other_shingles) == pytest.approx(expected)
+    assert set_containment(shingles, other_shingles) == pytest.approx(expected)
     if len(words) >= n:
         assert measure_coverage(as_text(text), other_shingles, n) == pytest.approx(len(covered) / len(words))
 
@@ -104,8 +125,8 @@ def test_shares_of_the_sample_are_unbiased():
         book = prose(rng, 20_000)
         excerpt = edit(rng, " ".join(book.split()[5000:9000]), 0.03)
         small, large = sign(pa.array([excerpt, book], pa.large_string()), 5, 0, 16).samples
-        exact = measure_containment(shingle_set(as_text(excerpt), 5), shingle_set(as_text(book), 5))
-        errors.append(measure_containment(small, large) - exact)
+        exact = set_containment(shingle_set(as_text(excerpt), 5), shingle_set(as_text(book), 5))
+        errors.append(set_containment(small, large) - exact)
     assert abs(np.mean(errors)) < 0.02
     assert np.std(errors) < 0.06
 

@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 
 from lc_data.stages.dedupe import STAGE
-from lc_data.stages.dedupe.remove import WipeOutError
+from lc_data.stages.dedupe.losses import WipeOutError
 from tests.dedup.prose import edit, han, ngram_set, prose, set_jaccard
 from tests.small_corpus import published_bytes
 from tests.stages.ingested import bring, dropped_rows, kept_documents, publish
@@ -93,8 +93,8 @@ def test_the_books_and_the_order_are_right(deduped):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_order_of_tasks_gives_the_same_bytes(tmp_path, deduped, seed, monkeypatch):
     # Several partitions and several verifying tasks, so that there is an order to shuffle.
-    monkeypatch.setattr("lc_data.stages.dedupe.search.PARTITION_KEYS", 500)
-    monkeypatch.setattr("lc_data.stages.dedupe.search.VERIFY_BYTES", 20_000)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.PARTITION_KEYS", 500)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.VERIFY_BYTES", 20_000)
     run = publish(tmp_path, deduped[0], "filter")
     report = bring(STAGE, run, NEAR_ONLY, backend=ShuffledBackend(seed))
     assert dropped_rows(report, run) == deduped[1]

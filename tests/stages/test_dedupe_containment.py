@@ -6,16 +6,10 @@ import json
 import random
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lc_data.recipe.errors import RecipeError
 from lc_data.stages.dedupe import STAGE
-from lc_data.stages.dedupe.contain import plan_runs
-from lc_data.stages.dedupe.search import with_followers
-from lc_data.stages.dedupe.verify import VERIFIED_SCHEMA
 from lc_data.text.reference import list_content_words
 from tests.dedup.prose import edit, han, prose
 from tests.stages.ingested import bring, dropped_rows, kept_documents, publish, recipe
@@ -99,10 +93,10 @@ def test_spans_name_the_same_words_on_both_sides(shelf, deduped):
 
 
 def test_shards_partitions_and_the_order_of_tasks_change_nothing(shelf, deduped, tmp_path, monkeypatch):
-    monkeypatch.setattr("lc_data.stages.dedupe.search.PARTITION_KEYS", 700)
-    monkeypatch.setattr("lc_data.stages.dedupe.search.VERIFY_BYTES", 1 << 20)
-    monkeypatch.setattr("lc_data.stages.dedupe.search.MAX_PAIRS", 3)
-    monkeypatch.setattr("lc_data.stages.dedupe.contain.MAX_PAIRS", 50)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.PARTITION_KEYS", 700)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.VERIFY_BYTES", 1 << 20)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.MAX_PAIRS", 200)
+    monkeypatch.setattr("lc_data.stages.dedupe.bounds.RANGE_DOCUMENTS", 7)
     run = publish(tmp_path, shelf, "filter", shard_rows=7)
     report = bring(STAGE, run, "dedupe.max_loss=0.9", backend=ShuffledBackend(1))
     assert {row["id"]: row for row in dropped_rows(report, run)} == deduped[1]
@@ -151,22 +145,6 @@ def test_near_duplicates_of_an_excerpt_go_with_it(tmp_path):
     )
     copy = "short" if gone["short"][0] == "exact_duplicate" else "same"
     assert gone[copy][1]["same_text_as"] in ("short", "same")
-
-
-def test_followers_meet_what_their_keepers_meet():
-    gone = VERIFIED_SCHEMA.empty_table()
-    pairs = np.array([[1, 2], [3, 4]])
-    assert with_followers(pairs, gone).tolist() == pairs.tolist()
-    row = {"document": 9, "keeper": 2, "similarity": 1.0, "reason": "near_duplicate", "detail": "{}"}
-    gone = gone.from_pylist([row], schema=VERIFIED_SCHEMA)
-    assert with_followers(pairs, gone).tolist() == [[1, 2], [3, 4], [9, 1]]
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.integers(1, 20))
-def test_runs_of_partitions_cover_all_and_keep_to_the_bound(pairs, most):
-    runs = list(plan_runs(np.array(pairs), most))
-    assert [partition for first, last in runs for partition in range(first, last)] == list(range(len(pairs)))
-    assert all(sum(pairs[first:last]) <= most or last - first == 1 for first, last in runs)
 
 
 def test_the_preferred_edition_stays_though_it_is_shorter(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,30 +13,25 @@ from hypothesis import strategies as st
 
 from lc_data.dedup import buckets
 from lc_data.dedup.buckets import TooManyDocumentsError
-from lc_data.stages.dedupe import STAGE, search
-from lc_data.stages.dedupe.settled import Settled, read_bits
+from lc_data.stages.dedupe import STAGE, bounds
+from lc_data.stages.dedupe.settled import Settled, write_bits
+from lc_data.stages.dedupe.slices import Range
 from tests.dedup.prose import edit, prose
 from tests.stages.ingested import bring, dropped_rows, publish
 
 
-@given(st.integers(1, 60), st.lists(st.sets(st.integers(0, 59)), max_size=3))
-def test_what_is_settled_is_held_and_nothing_else(documents, rounds):
-    settled, gone = Settled(documents), set()
-    for some in rounds:
-        here = {number for number in some if number < documents}
-        settled.settle(np.array(sorted(here), np.int64))
-        gone |= here
-    held = settled.holds(np.arange(documents))
-    assert set(np.flatnonzero(held).tolist()) == gone
-    assert np.unpackbits(settled.bits, bitorder="little")[:documents].tolist() == held.tolist()
-
-
-def test_bits_are_read_as_they_were_written(tmp_path):
-    for documents in (0, 1, 8, 1001):
-        settled = Settled(documents)
-        settled.settle(np.arange(0, documents, 3))
-        settled.write(f"{tmp_path}/{documents}.arrow")
-        assert read_bits(f"{tmp_path}/{documents}.arrow").tolist() == settled.bits.tolist()
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.lists(st.integers(0, 79)), st.integers(0, 79))
+def test_the_bits_of_a_range_are_those_of_what_goes(sizes, gone, document):
+    borders = tuple(np.cumsum([0, *sizes]).tolist())
+    document %= borders[-1]
+    with TemporaryDirectory() as folder:
+        uris = tuple(f"{folder}/{number}.arrow" for number in range(len(sizes)))
+        for uri, (first, last) in zip(uris, pairwise(borders), strict=True):
+            write_bits(uri, Range(first, last), np.array([each for each in gone if first <= each < last], np.int64))
+        bits, first = Settled(uris, borders).bits_at(document)
+    place = document - first
+    assert bool(bits[place // 8] >> place % 8 & 1) == (document in gone)
+    assert first in borders[:-1]
 
 
 def test_what_goes_does_not_depend_on_how_many_parts_the_keys_are_joined_in(tmp_path, monkeypatch):
@@ -47,7 +44,7 @@ def test_what_goes_does_not_depend_on_how_many_parts_the_keys_are_joined_in(tmp_
     whole = bring(STAGE, run := publish(tmp_path / "whole", rows, "filter"), "dedupe.max_loss=1")
     expected = dropped_rows(whole, run)
     assert {row["reason"] for row in expected} == {"exact_duplicate", "near_duplicate", "contained", "edition"}
-    monkeypatch.setattr(search, "PARTITION_KEYS", 20)
+    monkeypatch.setattr(bounds, "PARTITION_KEYS", 20)
     parted = bring(STAGE, run := publish(tmp_path / "parted", rows, "filter"), "dedupe.max_loss=1")
     assert dropped_rows(parted, run) == expected
 

@@ -14,39 +14,35 @@ of books, manuals and laws in two languages; hours, gigabytes and tasks are thos
   50 MB, of which 275 MB are Python, Arrow and the kernels); this is the step to buy cores for.
 - Removal: measured 135 MB/s, 10 core-hours.
 
-What is left to one process: a bit for every document (125 MB), 16 bytes for every exact copy, and the rows of verified
-pairs with their spans, up to 1 KB each. The last is what ends first: at some ten million near-duplicates and excerpts,
-of which 1e9 web documents may have more. Such a corpus is deduplicated in parts by recipes of their own.
+- Decision: 1,000 ranges of a million documents, each with 24 bytes for every verified pair of its documents and the
+  rows of those that go (300 MB where a third does); nobody holds more. Rounds until what is open fits one task of 4
+  million pairs: the first decides what its own range can tell, the second nearly all, since most documents have a
+  keeper that nobody stands for. A cluster whose order runs through a hundred ranges takes a hundred rounds at most, and
+  only where more than 4 million pairs are like that.
+
+What is left to one process: the records of tasks, that is counts. Every step is a map over shards, partitions of keys,
+ranges of pairs or ranges of documents; a reader maps the files of those before it and touches its part of each. The
+largest of them are read by most tasks: 20,000 sketches by each join, 26,000 files of verified pairs by each range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from lc_data.corpus.scratch import write_batches
 from lc_data.dedup.banding import choose_banding, find_probability
-from lc_data.dedup.buckets import require_numbers
 from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
-from lc_data.stages.dedupe.join import CopiesPartition, find_copies, read_copies
-from lc_data.stages.dedupe.remove import RemoveFromShard, decide, raise_alarm, remove_from_shard, removed_table
-from lc_data.stages.dedupe.search import (
-    Corpus,
-    band_partitions,
-    partitions,
-    sample_partitions,
-    search_contained,
-    search_near,
-)
-from lc_data.stages.dedupe.settled import Settled
-from lc_data.stages.dedupe.sketch import Sketches, SketchShard, sketch_shard
+from lc_data.stages.dedupe.decide import decide
+from lc_data.stages.dedupe.join import CopiesPartition, find_copies
+from lc_data.stages.dedupe.keepers import RangeOfKeepers, list_removals, settle_near
+from lc_data.stages.dedupe.losses import raise_alarm
+from lc_data.stages.dedupe.numbering import Corpus, band_partitions, number_corpus, partitions, sample_partitions
+from lc_data.stages.dedupe.remove import RemoveFromShard, remove_from_shard
+from lc_data.stages.dedupe.search import Found, search_contained, search_near
+from lc_data.stages.dedupe.settled import CopiesOfRange, Settled, settle_copies
+from lc_data.stages.dedupe.sketch import SketchShard, sketch_shard
 
 _LEAST_RECALL = 0.8
 _MISS_WEIGHT = 0.95
@@ -73,35 +69,19 @@ def _check(recipe: Recipe) -> None:
 
 
 def _work(context: StageContext) -> Outcome:
-    corpus = _number_shards(context)
+    corpus = number_corpus(context)
     _sketch(context, corpus)
-    copies_uris = _find_copies(context, corpus)
-    copies = read_copies(copies_uris)
-    settled = Settled(corpus.documents)
-    settled.settle(copies.column("document").to_numpy())
-    near = search_near(context, corpus, settled)
-    contained = search_contained(context, corpus, settled, near.verified)
-    decided = decide(pa.concat_tables([near.verified, contained.verified]), corpus.sketches)
-    removed = removed_table(copies, decided, corpus.sketches)
-    raise_alarm(removed, corpus.sketches, context.recipe)
-    removed_uri = f"{context.folder.work_uri}/removed.arrow"
-    write_batches(removed_uri, removed.schema, _by_shard(removed, corpus.sketches.first_documents))
+    copies = _find_copies(context, corpus)
+    near = search_near(context, corpus, _settle_copies(context, corpus, copies))
+    settled, follower_uris = _settle_near(context, corpus, copies, near)
+    contained = search_contained(context, corpus, settled, follower_uris)
+    removed_uris = _list_removals(context, corpus, copies, (*near.verified_uris, *contained.verified_uris))
+    raise_alarm(context, corpus, removed_uris)
     tasks = [
-        Task(f"{number:05d}", RemoveFromShard(uri, first, removed_uri, number), entry.text_bytes)
-        for number, uri, first, entry in corpus
+        Task(f"{number:05d}", RemoveFromShard(uri, documents, removed_uris), entry.text_bytes)
+        for number, uri, documents, entry in corpus
     ]
     return Outcome.of(context.map("remove", remove_from_shard, tasks), **near.facts, **contained.facts)
-
-
-def _number_shards(context: StageContext) -> Corpus:
-    entries = tuple(context.upstream("filter").shards)
-    upstream, work = context.run.stage("filter"), context.folder.work_uri
-    first = np.concatenate([[0], np.cumsum([entry.rows for entry in entries], dtype=np.int64)])
-    require_numbers(int(first[-1]))
-    sketches = Sketches(
-        tuple(f"{work}/sketches/{number:05d}.arrow" for number in range(len(entries))), tuple(first.tolist())
-    )
-    return Corpus(entries, tuple(upstream.file(entry.file) for entry in entries), sketches)
 
 
 def _sketch(context: StageContext, corpus: Corpus) -> None:
@@ -111,7 +91,7 @@ def _sketch(context: StageContext, corpus: Corpus) -> None:
             f"{number:05d}",
             SketchShard(
                 shard_uri=uri,
-                first_document=first,
+                first_document=documents.first,
                 section=recipe.dedupe,
                 dialogue_domains=frozenset(recipe.domains("sft")),
                 exact_partitions=partitions(corpus.documents),
@@ -120,28 +100,63 @@ def _sketch(context: StageContext, corpus: Corpus) -> None:
             ),
             entry.text_bytes,
         )
-        for number, uri, first, entry in corpus
+        for number, uri, documents, entry in corpus
     ]
     context.map("sketch", sketch_shard, tasks)
 
 
 def _find_copies(context: StageContext, corpus: Corpus) -> tuple[str, ...]:
-    """The work files with exact copies."""
+    """The names of the tasks that have found exact copies, and of their files."""
     if not context.recipe.dedupe.exact:
         return ()
-    work = context.folder.work_uri
     key_uris = corpus.work_files(context, "exact_keys")
     tasks = [Task(f"{p:05d}", CopiesPartition(p, key_uris)) for p in range(partitions(corpus.documents))]
     context.map("copies", find_copies, tasks)
-    return tuple(f"{work}/copies/{task.key}.arrow" for task in tasks)
+    return tuple(task.key for task in tasks)
 
 
-def _by_shard(removed: pa.Table, first_documents: tuple[int, ...]) -> Iterator[pa.RecordBatch]:
-    """What goes from each shard, as a batch of its own."""
-    borders = np.searchsorted(removed.column("document").to_numpy(), first_documents).tolist()
-    for start, end in pairwise(borders):
-        batches = removed.slice(start, end - start).combine_chunks().to_batches()
-        yield batches[0] if batches else pa.RecordBatch.from_pylist([], schema=removed.schema)
+def _settle_copies(context: StageContext, corpus: Corpus, copies: tuple[str, ...]) -> Settled:
+    work = context.folder.work_uri
+    copies_uris = tuple(f"{work}/copies/{key}.arrow" for key in copies)
+    tasks = [
+        Task(f"{number:05d}", CopiesOfRange(documents, copies_uris)) for number, documents in enumerate(corpus.ranges)
+    ]
+    context.map("copied", settle_copies, tasks)
+    return Settled(tuple(f"{work}/copied/{task.key}.arrow" for task in tasks), corpus.borders)
 
 
-STAGE = Stage(name="dedupe", version=3, upstream=("filter",), config=_config, work=_work, check=_check)
+def _settle_near(
+    context: StageContext, corpus: Corpus, copies: tuple[str, ...], near: Found
+) -> tuple[Settled, tuple[str, ...]]:
+    """What is settled before excerpts are searched for, and the files that say who goes for whom."""
+    work = context.folder.work_uri
+    copies_uris = tuple(f"{work}/copies/{key}.arrow" for key in copies)
+    tasks = _range_tasks(context, corpus, "near", near.verified_uris, copies_uris)
+    context.map("settled", settle_near, tasks)
+    settled = Settled(tuple(f"{work}/settled/{task.key}.arrow" for task in tasks), corpus.borders)
+    return settled, tuple(f"{work}/followers/{task.key}.arrow" for task in tasks)
+
+
+def _list_removals(
+    context: StageContext, corpus: Corpus, copies: tuple[str, ...], verified_uris: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The files that say what goes for whom."""
+    work = context.folder.work_uri
+    copies_uris = tuple(f"{work}/originals/{key}.arrow" for key in copies)
+    tasks = _range_tasks(context, corpus, "all", verified_uris, copies_uris)
+    context.map("removed", list_removals, tasks)
+    return tuple(f"{work}/removed/{task.key}.arrow" for task in tasks)
+
+
+def _range_tasks(
+    context: StageContext, corpus: Corpus, name: str, verified_uris: tuple[str, ...], copies_uris: tuple[str, ...]
+) -> list[Task]:
+    """Decide who goes of what was verified, and give each range of documents to a task that says for whom."""
+    states = decide(context, corpus, f"decide_{name}", verified_uris)
+    return [
+        Task(f"{number:05d}", RangeOfKeepers(documents, verified_uris, states, copies_uris, corpus.sketches))
+        for number, documents in enumerate(corpus.ranges)
+    ]
+
+
+STAGE = Stage(name="dedupe", version=4, upstream=("filter",), config=_config, work=_work, check=_check)

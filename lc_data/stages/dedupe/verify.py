@@ -1,9 +1,13 @@
-"""Phases four and seven: candidates compared by their texts."""
+"""Likely pairs compared by their texts: which of the two can stand for which, by what measure, and where.
+
+The same for pairs that signatures proposed and for those that samples did. What is written of a pair is who goes if the
+other one stays: of two that can stand for each other that is the one that comes later in the order.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,36 +16,53 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lc_data.corpus.run import StageFolder
-from lc_data.corpus.scratch import pick_batches, write_batches
+from lc_data.corpus.scratch import pick_batches
 from lc_data.dedup.containment import measure_coverage
+from lc_data.dedup.decision import order_documents
 from lc_data.dedup.shingles import shingle_set
 from lc_data.dedup.spans import IndexedText, Span, shared_spans
 from lc_data.dedup.verification import TEXT_BYTES, count_pairs, measure_pairs
 from lc_data.engine.task import Task, TaskRecord
-from lc_data.recipe.dedupe import Containment, DedupeSection
-from lc_data.stages.dedupe.join import read_pairs
+from lc_data.recipe.dedupe import Containment, NearDuplicates
+from lc_data.stages.dedupe.likely import read_pairs
 from lc_data.stages.dedupe.sketch import Sketches
+from lc_data.stages.dedupe.slices import write_sorted
 from lc_data.text.buffers import text_buffers
 
 VERIFIED_SCHEMA = pa.schema([
     ("document", pa.int64()), ("keeper", pa.int64()), ("similarity", pa.float64()), ("reason", pa.string()),
-    ("detail", pa.string()),
+    ("keeper_id", pa.string()), ("keeper_rank", pa.int64()), ("keeper_bytes", pa.int64()),
+    ("detail", pa.large_string()),
 ])  # fmt: skip
-"""What can stand for a document: one row for each direction in which it holds. Similarity is the Jaccard similarity of
-near-duplicates and the coverage of what is contained; the detail is JSON."""
+"""What can stand for a document and comes before it. Similarity is the Jaccard similarity of near-duplicates and the
+coverage of what is contained; the detail is JSON; the rest of the keeper's columns say where it stands in the order."""
 
+_NEAR = "near_duplicate"
 _NAMED_SPANS = 16
 
 
 @dataclass(frozen=True)
 class VerifyPairs:
-    """The payload of a task: one batch of likely pairs, and where their documents lie."""
+    """The payload of a task: one run of likely pairs, where their documents lie, and what is asked of them."""
 
     pairs_uri: str
     number: int
     sketches: Sketches
     shard_uris: tuple[str, ...]
-    section: DedupeSection
+    span_words: int
+    near: NearDuplicates | None
+    containment: Containment | None
+    output: str
+    """The kind of work file that is written."""
+
+
+@dataclass(frozen=True)
+class _Match:
+    """Why one document of a pair can stand for the other one."""
+
+    reason: str
+    similarity: float
+    measures: dict[str, float]
 
 
 class _Texts:
@@ -68,69 +89,74 @@ class _Texts:
         return shared_spans(self.texts[left], self._indexed[1])
 
 
-def verify_near(task: Task, folder: StageFolder) -> TaskRecord:
-    """Write the pairs that reach the Jaccard threshold, in both directions."""
+def verify_pairs(task: Task, folder: StageFolder) -> TaskRecord:
+    """Write who can stand for whom among the pairs of a run."""
     payload: VerifyPairs = task.payload
-    near = payload.section.near
-    if near is None:
-        raise ValueError("near-duplicates are not searched for")
     pairs = read_pairs(payload.pairs_uri, payload.number)
-    read = _read(np.unique(pairs), payload)
+    documents = np.unique(pairs)
+    known = payload.sketches.look_up(documents, "id", "rank", "bytes").to_pydict()
+    places = order_documents(np.array(known["bytes"], np.int64), known["id"], np.array(known["rank"], np.int64))
+    read = _read(documents, payload)
+    numbers = np.searchsorted(documents, pairs)
+    later = places[numbers].argmax(axis=1).tolist()
     # All are measured before any is followed through the texts: shingles and indexes of books are never held together.
-    similarities = measure_pairs(pairs, read.texts, near.ngram_words)
-    rows: list[tuple[Any, ...]] = []
-    for (left, right), similarity in zip(pairs.tolist(), similarities.tolist(), strict=True):
-        if similarity >= near.threshold:
-            spans = read.spans(left, right)
-            measure = {"jaccard": round(similarity, 6)}
-            rows.append((left, right, similarity, "near_duplicate", _detail(measure, spans)))
-            rows.append((right, left, similarity, "near_duplicate", _detail(measure, _from_other_side(spans))))
-    _write(f"{folder.work_uri}/verified/{task.key}.arrow", rows)
-    return TaskRecord(facts={"verified": len(rows) // 2})
-
-
-def verify_contained(task: Task, folder: StageFolder) -> TaskRecord:
-    """Write which documents stand in which other ones, by as much as the recipe asks and with a span in common."""
-    payload: VerifyPairs = task.payload
-    containment = payload.section.containment
-    if containment is None:
-        raise ValueError("containment is not searched for")
-    pairs = read_pairs(payload.pairs_uri, payload.number)
-    read = _read(np.unique(pairs), payload)
-    shared, sizes = count_pairs(pairs, read.texts, containment.ngram_words)
-    shares = (shared[:, None] / np.maximum(sizes, 1)).tolist()
-    measured_pairs = [
-        [_measure(left, right, mine, read, containment), _measure(right, left, others, read, containment)]
-        for (left, right), (mine, others) in zip(pairs.tolist(), shares, strict=True)
-    ]
+    matches = list(_match_pairs(pairs, later, read, payload))
     read.shingles.clear()
     rows: list[tuple[Any, ...]] = []
-    verified = 0
-    for (left, right), measures in zip(pairs.tolist(), measured_pairs, strict=True):
-        left_stands, right_stands = (measured["coverage"] >= containment.coverage for measured in measures)
-        spans = read.spans(left, right) if left_stands or right_stands else []
-        if not spans:
+    for pair, number, goes, match in zip(pairs.tolist(), numbers.tolist(), later, matches, strict=True):
+        spans = read.spans(*pair) if match is not None else []
+        # An excerpt or an edition without a span is no such thing; near-duplicates may be too short for one.
+        if match is None or (match.reason != _NEAR and not spans):
             continue
-        verified += 1
-        reason = "edition" if left_stands and right_stands else "contained"
-        for stands, document, keeper, (mine, keepers), seen in (
-            (left_stands, left, right, measures, spans),
-            (right_stands, right, left, measures[::-1], _from_other_side(spans)),
-        ):
-            if stands:
-                detail = _detail({**mine, "keeper_containment": keepers["containment"]}, seen)
-                rows.append((document, keeper, mine["coverage"], reason, detail))
-    _write(f"{folder.work_uri}/covered/{task.key}.arrow", rows)
-    return TaskRecord(facts={"verified": verified})
+        detail = _detail(match.measures, _from_other_side(spans) if goes else spans)
+        keeper = [known[name][number[1 - goes]] for name in ("id", "rank", "bytes")]
+        rows.append((pair[goes], pair[1 - goes], match.similarity, match.reason, *keeper, detail))
+    _write(f"{folder.work_uri}/{payload.output}/{task.key}.arrow", rows)
+    near = sum(row[3] == _NEAR for row in rows)
+    return TaskRecord(facts={"near": near, "contained": len(rows) - near})
 
 
-def _measure(document: int, other: int, share: float, read: _Texts, containment: Containment) -> dict[str, float]:
-    """How much of a document stands in another one; the coverage is 0 where the containment is too small already."""
-    coverage = 0.0
-    if share >= containment.threshold:
-        ngram_words = containment.ngram_words
-        coverage = measure_coverage(read.texts[document], read.shingles_of(other, ngram_words), ngram_words)
-    return {"containment": round(share, 6), "coverage": round(coverage, 6)}
+def _match_pairs(
+    pairs: npt.NDArray[np.int64], later: Sequence[int], read: _Texts, payload: VerifyPairs
+) -> Iterator[_Match | None]:
+    """For each pair whether its earlier document can stand for its later one, and why."""
+    near, containment = payload.near, payload.containment
+    similarities = measure_pairs(pairs, read.texts, near.ngram_words) if near is not None else np.zeros(len(pairs))
+    shares = np.zeros((len(pairs), 2))
+    if containment is not None:
+        shared, sizes = count_pairs(pairs, read.texts, containment.ngram_words)
+        shares = shared[:, None] / np.maximum(sizes, 1)
+    for pair, goes, similarity, share in zip(
+        pairs.tolist(), later, similarities.tolist(), shares.tolist(), strict=True
+    ):
+        if near is not None and similarity >= near.threshold:
+            yield _Match(_NEAR, similarity, {"jaccard": round(similarity, 6)})
+        elif containment is not None and share[goes] >= containment.threshold:
+            yield _match_contained((pair[goes], pair[1 - goes]), (share[goes], share[1 - goes]), read, containment)
+        else:
+            yield None
+
+
+def _match_contained(
+    pair: tuple[int, int], shares: tuple[float, float], read: _Texts, containment: Containment
+) -> _Match | None:
+    """Whether the first of a pair stands in the second one, and whether that also stands in it: then it is an edition.
+
+    ``shares`` are those of their n-grams that the other one has.
+    """
+    document, keeper = pair
+    coverage = _cover(document, keeper, read, containment)
+    if coverage < containment.coverage:
+        return None
+    back = _cover(keeper, document, read, containment) if shares[1] >= containment.threshold else 0.0
+    measures = {"containment": shares[0], "coverage": coverage, "keeper_containment": shares[1]}
+    reason = "edition" if back >= containment.coverage else "contained"
+    return _Match(reason, round(coverage, 6), {name: round(value, 6) for name, value in measures.items()})
+
+
+def _cover(document: int, other: int, read: _Texts, containment: Containment) -> float:
+    ngram_words = containment.ngram_words
+    return measure_coverage(read.texts[document], read.shingles_of(other, ngram_words), ngram_words)
 
 
 def _detail(measures: dict[str, Any], spans: list[Span]) -> str:
@@ -147,14 +173,14 @@ def _from_other_side(spans: list[Span]) -> list[Span]:
 def _write(uri: str, rows: Sequence[tuple[Any, ...]]) -> None:
     columns = list(zip(*rows, strict=True)) or [()] * len(VERIFIED_SCHEMA)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, VERIFIED_SCHEMA, strict=True)]
-    write_batches(uri, VERIFIED_SCHEMA, [pa.RecordBatch.from_arrays(arrays, schema=VERIFIED_SCHEMA)])
+    write_sorted(uri, pa.RecordBatch.from_arrays(arrays, schema=VERIFIED_SCHEMA), "document")
 
 
 def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs) -> _Texts:
     """Sorted documents; each batch of text is read once."""
     where = payload.sketches.look_up(documents, "batch", "row")
     batches, rows = where.column("batch").to_numpy(), where.column("row").to_numpy()
-    found = _Texts(payload.section.span_words)
+    found = _Texts(payload.span_words)
     for shard, _, part in payload.sketches.shards_of(documents):
         numbers = np.unique(batches[part]).tolist()
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
