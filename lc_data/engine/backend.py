@@ -1,6 +1,6 @@
-"""The serial backend, and the choice between it and Ray.
+"""The serial backend, and the choice between it, worker processes and Ray.
 
-Both run the same function over the same jobs. The order in which records come back differs; nothing may depend on it.
+All run the same function over the same jobs. The order in which records come back differs; nothing may depend on it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ class DeferredBackend:
     Starting Ray takes seconds, which a run that is already up to date should not spend.
     """
 
-    def __init__(self, section: EngineSection) -> None:
+    def __init__(self, section: EngineSection, modules: Sequence[str] = ()) -> None:
+        """``modules`` hold the work; worker processes import them once, together."""
         self._section = section
+        self._modules = modules
         self._started: Backend | None = None
         self._stack = ExitStack()
 
@@ -55,13 +57,17 @@ class DeferredBackend:
         if not jobs:
             return
         if self._started is None:
-            self._started = self._stack.enter_context(_open(self._section))
+            self._started = self._stack.enter_context(_open(self._section, self._modules))
         yield from self._started.run(jobs)
 
 
-def _open(section: EngineSection) -> AbstractContextManager[Backend]:
+def _open(section: EngineSection, modules: Sequence[str]) -> AbstractContextManager[Backend]:
     if section.backend == "serial":
         return nullcontext(SerialBackend())
+    if section.backend == "processes":
+        from lc_data.engine.process_backend import open_processes
+
+        return open_processes(section, modules)
     from lc_data.engine.ray_backend import open_ray
 
     return open_ray(section)

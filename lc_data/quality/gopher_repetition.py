@@ -1,9 +1,7 @@
 """Gopher's repetition rules (Rae et al. 2021, arXiv 2112.11446, table A1) without building a single n-gram.
 
-Each word becomes a small number, and each n-gram the number of the pair (its first n-1 words, its last word). An n-gram
-can occur twice only where its first n-1 words occur twice, so after two or three lengths hardly any position of
-ordinary text is looked at again: nine passes in datatrove become little more than one. Equality is exact but for the
-64-bit hash of a word or a line. Memory is at most 12 bytes a word and 12 to 36 bytes for each n-gram that occurs twice.
+An n-gram is a number, that of a pair of shorter ones (see :mod:`lc_data.quality.ngrams`): nine passes in datatrove
+become little more than one. Equality is exact but for the 64-bit hash of a word or a line.
 
 The thresholds were made for words. A Chinese word has about two characters, so where Han and kana characters are most
 of the words an n-gram is 2n characters long; with n characters, 17% of our Chinese technical documentation would go,
@@ -19,12 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from lc_data.quality.judgement import Bound, Judgement, Measures, check_bounds
-from lc_data.quality.repeats import duplicate_lines, duplicate_paragraphs, ngram_chars
+from lc_data.quality.ngrams import Limits, ngram_chars
+from lc_data.quality.repeats import duplicate_lines, duplicate_paragraphs
 from lc_data.recipe.filtering import GopherRepetitionRule
 from lc_data.text.buffers import text_buffers
 from lc_data.text.characters import character_classes
 
 _BLOCKS = ("duplicate_paragraphs", "duplicate_paragraph_chars", "duplicate_lines", "duplicate_line_chars")
+_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def repetition_bounds(rule: GopherRepetitionRule) -> list[Bound]:
     return bounds
 
 
-def measure_gopher_repetition(text: pa.Array, top: Iterable[int], duplicate: Iterable[int]) -> Measures:
+def measure_gopher_repetition(
+    text: pa.Array, top: Iterable[int], duplicate: Iterable[int], limits: Limits = _LIMITS
+) -> Measures:
     """The shares behind the tests, float64 per document, 0 for an empty one.
 
     Lines and paragraphs: the share that occurred before, of their number and of the characters. ``top_Ngram_chars``:
@@ -65,12 +67,12 @@ def measure_gopher_repetition(text: pa.Array, top: Iterable[int], duplicate: Ite
     classes = character_classes()
     longest = max([*top, *duplicate, 1])
     blocks = np.zeros((len(text), 7), np.int64)
-    tops = np.zeros((len(text), longest + 1), np.int64)
-    duplicates = np.zeros((len(text), longest + 1), np.int64)
+    ngrams = np.zeros((len(text), 2, longest + 1), np.int64)
     duplicate_paragraphs(data, offsets, classes, blocks[:, 0:3])
     duplicate_lines(data, offsets, blocks[:, 3:7])
     if longest > 1:
-        ngram_chars(data, offsets, classes, tops, duplicates)
+        wanted = np.isin(np.arange(longest + 1), duplicate)
+        ngram_chars(data, offsets, classes, wanted, limits, ngrams)
     paragraphs, same_paragraphs, paragraph_chars, lines, same_lines, line_chars, chars = blocks.T.astype(np.float64)
     measures = {
         "duplicate_paragraphs": same_paragraphs / np.maximum(paragraphs, 1),
@@ -78,6 +80,6 @@ def measure_gopher_repetition(text: pa.Array, top: Iterable[int], duplicate: Ite
         "duplicate_lines": same_lines / np.maximum(lines, 1),
         "duplicate_line_chars": line_chars / np.maximum(chars, 1),
     }
-    measures |= {f"top_{n}gram_chars": tops[:, n] / np.maximum(chars, 1) for n in top}
-    measures |= {f"duplicate_{n}gram_chars": duplicates[:, n] / np.maximum(chars, 1) for n in duplicate}
+    measures |= {f"top_{n}gram_chars": ngrams[:, 0, n] / np.maximum(chars, 1) for n in top}
+    measures |= {f"duplicate_{n}gram_chars": ngrams[:, 1, n] / np.maximum(chars, 1) for n in duplicate}
     return measures

@@ -10,13 +10,14 @@ from lc_data.recipe.section import Section
 
 
 class EngineSection(Section):
-    """Serial in this process, or Ray: started here, or joined at an address."""
+    """Serial in this process; worker processes of this machine; or Ray, started here or joined at an address."""
 
-    backend: Literal["serial", "ray"] = "ray"
+    backend: Literal["serial", "processes", "ray"] = "ray"
+    """On one machine ``processes`` starts in a second where Ray takes four; more machines need Ray."""
     address: str | None = None
     """A running Ray cluster to join; null starts one on this machine and stops it afterwards."""
     workers: int | None = Field(default=None, ge=1)
-    """Tasks at once; null means the cores that Ray sees."""
+    """Tasks at once; null means the cores that Ray sees, or that this process may use."""
     object_store_bytes: int = Field(default=128 << 20, ge=80 << 20)
     """Ray's shared memory: small, because tasks exchange files, not objects."""
     max_retries: int = Field(default=3, ge=0)

@@ -23,7 +23,8 @@ def run_chain(recipe: Recipe, run: RunFolder, to: str) -> Iterator[StageReport]:
     stages = CHAIN[: [stage.name for stage in CHAIN].index(to) + 1]
     for stage in stages:
         stage.check(recipe)
-    with lock_run(run.uri), DeferredBackend(recipe.engine) as backend:
+    modules = [stage.work.__module__ for stage in stages]
+    with lock_run(run.uri), DeferredBackend(recipe.engine, modules) as backend:
         _sweep(run)
         for stage in stages:
             yield bring_up_to_date(stage, recipe, run, backend)

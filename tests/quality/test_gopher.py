@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lc_data.quality.chain import FilterChain
 from lc_data.quality.gopher_quality import measure_gopher_quality
 from lc_data.quality.gopher_repetition import measure_gopher_repetition
+from lc_data.quality.ngrams import Limits
 from lc_data.recipe.filtering import CHINESE_STOP_WORDS, ENGLISH_STOP_WORDS, FilterSection
 from tests.quality.documents import batch_of
 from tests.quality.gopher_oracle import quality, repetition
@@ -41,6 +42,14 @@ def test_repetition_measures_are_those_of_the_plain_reading(texts):
         assert {name: values[row] for name, values in found.items()} == pytest.approx(repetition(text, 8))
 
 
+@given(st.lists(TEXTS, min_size=1, max_size=3), st.integers(1, 4))
+def test_marks_and_parts_change_no_count(texts, part):
+    limits = Limits(few_places=2, large_text_bytes=8, part=part)
+    found = measure_gopher_repetition(pa.array(texts, pa.large_string()), range(2, 9), range(2, 9), limits)
+    for row, text in enumerate(texts):
+        assert {name: values[row] for name, values in found.items()} == pytest.approx(repetition(text, 8))
+
+
 @pytest.mark.parametrize("han", [False, True])
 def test_a_long_text_is_measured_like_a_short_one(han):
     rng = random.Random(5)
@@ -48,6 +57,15 @@ def test_a_long_text_is_measured_like_a_short_one(han):
     text = ("" if han else " ").join(rng.choices(words, weights=[1 / (rank + 1) for rank in range(900)], k=140_000))
     found = measure_gopher_repetition(pa.array([text], pa.large_string()), range(2, 6), range(2, 6))
     assert {name: values[0] for name, values in found.items()} == pytest.approx(repetition(text, 5))
+    for limits in (Limits(few_places=1 << 30), Limits(large_text_bytes=1 << 10, part=1 << 12)):
+        same = measure_gopher_repetition(pa.array([text], pa.large_string()), range(2, 6), range(2, 6), limits)
+        assert {name: values[0] for name, values in same.items()} == {name: found[name][0] for name in found}
+
+
+def test_words_of_any_length_are_counted_whole():
+    words = ["x" * size for size in (1, 254, 255, 256, 70_000, 3)] * 3
+    found = measure_gopher_repetition(pa.array([" ".join(words)], pa.large_string()), range(2, 6), range(2, 6))
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(repetition(" ".join(words), 5))
 
 
 def _spoiled(rng: random.Random) -> str:
