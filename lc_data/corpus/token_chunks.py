@@ -36,6 +36,8 @@ class ChunkCheck:
         """``checksums`` as :func:`chunk_checksums` gives them."""
         self._chunk_tokens, self._checksums = chunk_tokens, checksums
         self._checked = bytearray(len(checksums) // _DIGITS)
+        self.is_done = not self._checked
+        """Whether all chunks have been compared."""
 
     def first_changed(self, tokens: npt.NDArray[Any], begin: int, end: int) -> int | None:
         """Compare the chunks that hold tokens ``begin`` to ``end`` and were not compared yet.
@@ -50,4 +52,5 @@ class ChunkCheck:
             if found != self._checksums[first * _DIGITS : (first + 1) * _DIGITS]:
                 return start
             self._checked[first] = 1
+            self.is_done = 0 not in self._checked
         return None

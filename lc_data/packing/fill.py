@@ -106,8 +106,8 @@ def fill_pack(
 
 
 def fill_tokens(row: RowLayout, tokens: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
-    """Return the tokens alone of one row, int64 [seq_len]; the arguments are those of :func:`fill_pack`."""
-    input_ids = np.empty(row.seq_len, np.int64)
+    """Return the tokens alone of one row, int32 [seq_len]; the arguments are those of :func:`fill_pack`."""
+    input_ids = np.empty(row.seq_len, np.int32)
     _lay_tokens(row, tokens, pad_id, input_ids)
     return input_ids
 

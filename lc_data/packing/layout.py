@@ -112,20 +112,20 @@ class BlockLayout:
         begin, end = self._segments[at], self._segments[at + 1]
         length = self._length[pieces]
         return RowLayout(
-            pack_index=pack,
-            seq_len=self.seq_len,
-            used=self._used[at],
-            pieces=pieces,
-            start=self._start[pieces],
-            length=length,
+            pack,
+            self.seq_len,
+            self._used[at],
+            pieces,
+            self._start[pieces],
+            length,
             # Every pack before this one has one border more than it has segments.
-            cu_seqlens=self._borders[begin + at : end + at + 1],
-            max_seqlen=self._longest[at],
-            ids=self._ids[:, begin:end],
-            counted=self._sizes[begin:end] if self._stretches == "segments" else self._count(at, length),
-            piece_ids=None if self._piece_ids is None else self._piece_ids[:, pieces],
-            anchor_id=self._anchor_id,
-            first_position=self._first_position,
+            self._borders[begin + at : end + at + 1],
+            self._longest[at],
+            self._ids[:, begin:end],
+            self._sizes[begin:end] if self._stretches == "segments" else self._count(at, length),
+            None if self._piece_ids is None else self._piece_ids[:, pieces],
+            self._anchor_id,
+            self._first_position,
         )
 
     def _count(self, at: int, length: list[int]) -> list[int]:

@@ -128,7 +128,7 @@ class PackedDataset(IterableDataset[dict[str, Any]]):
         return _as_tensors(self._reader.read(index))
 
     def tokens(self, index: int) -> torch.Tensor:
-        """The tokens alone of any pack, int64 [seq_len]: ``input_ids`` of :meth:`pack`, at a third of the bytes."""
+        """The tokens alone of any pack, int32 [seq_len]: ``input_ids`` of :meth:`pack`, at a sixth of the bytes."""
         return torch.from_numpy(self._reader.read_tokens(index))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -75,8 +75,8 @@ class PackReader:
         row, tokens, spans = self._gather(pack)
         return fill_pack(row, tokens, spans, self.corpus.tokenizer.pad_id)
 
-    def read_tokens(self, pack: int) -> npt.NDArray[np.int64]:
-        """The tokens alone of one pack, int64 [seq_len]; raises what ``read`` raises."""
+    def read_tokens(self, pack: int) -> npt.NDArray[np.int32]:
+        """The tokens alone of one pack, int32 [seq_len]; raises what ``read`` raises."""
         row, tokens, _ = self._gather(pack)
         return fill_tokens(row, tokens, self.corpus.tokenizer.pad_id)
 
@@ -84,20 +84,30 @@ class PackReader:
         """The layout of a pack and, of each of its pieces, the tokens, checked, and where loss counts, if anywhere."""
         block = self._layout(self.plan.block_of(pack))
         row = block.layout.row(pack)
-        tokens, spans, has_spans = [], [], False
+        shard_of, has_spans, checks = self.corpus.shard, self._has_spans, self._checks
+        tokens: list[npt.NDArray[Any]] = []
+        spans: dict[int, npt.NDArray[np.int32] | None] = {}
         places = zip(block.shard[row.pieces], block.row[row.pieces], row.start, row.length, strict=True)
         for number, at, start, length in places:
-            shard = self.corpus.shard(number)
-            some_spans = self._has_spans[number] if number in self._has_spans else self._touch(number, shard)
+            shard = shard_of(number)
+            if number not in has_spans:
+                self._touch(number, shard)
             begin = shard.offsets.item(at) + start
-            if number in self._checks:
-                changed = self._checks[number].first_changed(shard.tokens, begin, begin + length)
-                if changed is not None:
-                    raise _changed(shard.uri, f"from token {changed} on")
+            if number in checks:
+                self._check(number, shard, begin, begin + length)
+            if has_spans[number]:
+                spans[len(tokens)] = shard.target_spans(at)
             tokens.append(shard.tokens[begin : begin + length])
-            spans.append(shard.target_spans(at) if some_spans else None)
-            has_spans = has_spans or some_spans
-        return row, tokens, spans if has_spans else None
+        return row, tokens, [spans.get(piece) for piece in range(len(tokens))] if spans else None
+
+    def _check(self, number: int, shard: TokenizedShard, begin: int, end: int) -> None:
+        """Compare what holds these tokens of a shard with its checksums; a shard that is wholly compared is let be."""
+        check = self._checks[number]
+        changed = check.first_changed(shard.tokens, begin, end)
+        if changed is not None:
+            raise _changed(shard.uri, f"from token {changed} on")
+        if check.is_done:
+            del self._checks[number]
 
     def _lay_out(self, number: int) -> _OpenBlock:
         block = self.plan.block(number)
@@ -116,8 +126,8 @@ class PackReader:
         shards, first = np.unique(numbers, return_index=True)
         return shards[np.argsort(first)].tolist()
 
-    def _touch(self, number: int, shard: TokenizedShard) -> bool:
-        """Look at a shard for the first time; whether any of its documents has target spans."""
+    def _touch(self, number: int, shard: TokenizedShard) -> None:
+        """Look at a shard for the first time."""
         metadata, first = shard.metadata, self.corpus.shards[number].facts["first_document"]
         if not np.array_equal(np.diff(shard.offsets), self.corpus.length[first : first + len(shard.lengths)]):
             raise _changed(shard.uri, "and its documents have other lengths than the index says")
@@ -129,7 +139,6 @@ class PackReader:
                 raise _changed(shard.uri, f"which have checksum {found}, expected {metadata.token_checksum}")
         column = shard.batch["target_spans"]
         self._has_spans[number] = column.null_count < len(column)
-        return self._has_spans[number]
 
 
 def _changed(uri: str, where: str) -> TokenizedError:
