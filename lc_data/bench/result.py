@@ -22,12 +22,14 @@ class BenchRow:
     peer: str
     theirs: float
     ratio: float
+    bar: float | None = None
+    """The least ratio that is asked for; None where none is."""
 
 
-def row_without(what: str, unit: str, peer: str) -> BenchRow:
-    """Return the row of a comparison with a peer that is not installed: it has no numbers."""
+def row_without(what: str, unit: str, peer: str, why: str = "not installed", bar: float | None = None) -> BenchRow:
+    """Return the row of a comparison that could not be made, and why: it has no numbers."""
     nothing = float("nan")
-    return BenchRow(what, unit, nothing, f"{peer} (not installed)", nothing, nothing)
+    return BenchRow(what, unit, nothing, f"{peer} ({why})", nothing, nothing, bar)
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,23 @@ class BenchResult:
         """The result as a table."""
         names = [f"{row.what} [{row.unit}] vs {row.peer}" for row in self.rows]
         width = max(map(len, names), default=0)
-        lines = [f"{'':{width}} {'ours':>12} {'theirs':>12} {'ratio':>8}"]
+        bar = f" {'bar':>7}" if any(row.bar is not None for row in self.rows) else ""
+        lines = [f"{'':{width}} {'ours':>12} {'theirs':>12} {'ratio':>8}{bar}"]
         for name, row in zip(names, self.rows, strict=True):
-            lines.append(f"{name:{width}} {row.ours:12.4g} {row.theirs:12.4g} {row.ratio:8.3g}")
+            bar = "" if row.bar is None else f" {row.bar:7.3g}{_verdict(row)}"
+            lines.append(f"{name:{width}} {row.ours:12.4g} {row.theirs:12.4g} {row.ratio:8.3g}{bar}")
         return "\n".join(lines)
 
 
+def _verdict(row: BenchRow) -> str:
+    """Say what a ratio is against its bar; nothing is said of one that is at least as high."""
+    if math.isnan(row.ratio):
+        return "  not measured"
+    return "" if row.bar is None or row.ratio >= row.bar else "  below"
+
+
 def _as_json(row: BenchRow) -> dict[str, Any]:
-    fields = asdict(row)
+    fields = {name: value for name, value in asdict(row).items() if name != "bar" or value is not None}
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in fields.items()}
 
 

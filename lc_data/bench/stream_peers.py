@@ -8,48 +8,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from torch.utils.data import DataLoader
 
+from lc_data.bench.stream_layout import Layout, Pass, Peer
+from lc_data.bench.stream_litdata import read_litdata, write_litdata
 from lc_data.exports.export import export_plan
 from lc_data.streaming.dataset import PackedDataset
 
 _ONE_SHARD_BYTES = 3 << 30
 """Everything in one file, as far as MDS, whose offsets have 32 bits, allows it."""
-_ROWS_PER_BATCH = 8
+_WORKERS = 2
+_ROWS_PER_GROUP = 100
 _EOS = 1
-
-Pass = Callable[[], int]
-"""Reads everything once; returns the tokens delivered."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the packed run lies, and where a peer's layout of it."""
-
-    run: str
-    folder: str
-    seq_len: int
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A loader beside which ours is measured."""
-
-    name: str
-    package: str
-    """as it is imported"""
-    write: Callable[[Layout], None]
-    """writes its layout; it does not happen in the process that is measured"""
-    read: Callable[[Layout], Pass]
-    """opens its layout"""
 
 
 def write_mds(layout: Layout) -> None:
@@ -59,25 +39,41 @@ def write_mds(layout: Layout) -> None:
 
 def read_mds(layout: Layout) -> Pass:
     """MosaicML's StreamingDataset, the boundaries made of the ``indices`` column."""
+    dataset = _open_mds(layout)
+    return lambda: sum(len(add_boundaries(sample)["input_ids"]) for sample in dataset)
+
+
+def read_mds_through_workers(layout: Layout) -> Pass:
+    """The same through two processes of a DataLoader, which add the boundaries, as its users have it."""
+    collate: Callable[[Any], Any] = add_boundaries  # of one sample, as there are no batches
+    loader = DataLoader(_open_mds(layout), batch_size=None, num_workers=_WORKERS, collate_fn=collate)
+    return lambda: sum(len(row["input_ids"]) for row in loader)
+
+
+def _open_mds(layout: Layout) -> Any:
     _import_without_torchvision("streaming")
     from streaming import StreamingDataset
+    from streaming.base.util import clean_stale_shared_memory
 
-    dataset = StreamingDataset(local=layout.folder, shuffle=False, batch_size=1)
-    return lambda: sum(len(add_boundaries(sample)["input_ids"]) for sample in dataset)
+    clean_stale_shared_memory()
+    return StreamingDataset(local=layout.folder, shuffle=False, batch_size=1)
 
 
 def add_boundaries(sample: dict[str, Any]) -> dict[str, Any]:
     """Make a row of one MDS sample: tokens, labels without the first of each segment, positions and cu_seqlens."""
-    tokens = torch.from_numpy(sample["input_ids"].astype(np.int64))
-    indices = sample["indices"]
+    return make_row(sample["input_ids"], [0, *sample["indices"][:, 1].tolist()])
+
+
+def make_row(input_ids: np.ndarray, borders: list[int]) -> dict[str, Any]:
+    """Make a row of its tokens and of where its documents begin and end; what follows the last is padding."""
+    tokens = torch.from_numpy(input_ids.astype(np.int64))
     labels, positions = torch.full_like(tokens, -100), torch.zeros_like(tokens)
-    for begin, end in indices.tolist():
+    for begin, end in pairwise(borders):
         labels[begin + 1 : end] = tokens[begin + 1 : end]
         positions[begin:end] = torch.arange(end - begin)
-    borders = [0, *indices[:, 1].tolist()]
     if borders[-1] < len(tokens):
         positions[borders[-1] :] = torch.arange(len(tokens) - borders[-1])
-        borders.append(len(tokens))
+        borders = [*borders, len(tokens)]
     cu_seqlens = torch.tensor(borders, dtype=torch.int32)
     return {
         "input_ids": tokens,
@@ -126,31 +122,36 @@ class _Vocabulary:
         self.unique_identifiers = {"class": "random"}
 
 
-def write_arrow(layout: Layout) -> None:
-    """Our rows as uncompressed Arrow, a few in a batch: the fastest that Hugging Face datasets streams from."""
-    dataset = PackedDataset(layout.run, prefetch=0)
-    fields = {name: pa.list_(pa.int64()) for name in ("input_ids", "labels", "position_ids")}
-    schema = pa.schema(fields | {"cu_seqlens": pa.list_(pa.int32())})
-    Path(layout.folder).mkdir()
-    with pa.OSFile(str(Path(layout.folder, "rows.arrow")), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-        for begin in range(0, dataset.packs, _ROWS_PER_BATCH):
-            rows = [dataset.pack(at) for at in range(begin, min(begin + _ROWS_PER_BATCH, dataset.packs))]
-            columns = [_lists([row[name].numpy() for row in rows]) for name in schema.names]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+def write_parquet(layout: Layout) -> None:
+    """Our rows as Parquet with the lengths of their documents, as ``datasets`` writes it: snappy, by the hundred."""
+    rows, folder = PackedDataset(layout.run, prefetch=0), Path(layout.folder)
+    schema = pa.schema({"input_ids": pa.list_(pa.int32()), "seq_lens": pa.list_(pa.int32())})
+    folder.mkdir()
+    with pq.ParquetWriter(folder / "rows.parquet", schema) as writer:
+        for begin in range(0, rows.packs, _ROWS_PER_GROUP):
+            packs = [rows.pack(at) for at in range(begin, min(begin + _ROWS_PER_GROUP, rows.packs))]
+            tokens = [pack["input_ids"].numpy() for pack in packs]
+            lengths = [np.diff(pack["cu_seqlens"].numpy())[pack["document_ids"].numpy() >= 0] for pack in packs]
+            writer.write_table(pa.table([_lists(tokens), _lists(lengths)], schema=schema))
 
 
 def _lists(rows: list[np.ndarray]) -> pa.Array:
     offsets = np.cumsum([0, *map(len, rows)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(rows)))
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(rows).astype(np.int32)))
 
 
-def read_arrow(layout: Layout) -> Pass:
-    """Hugging Face datasets, streaming, numpy format: rows that are ready, with the same boundaries."""
+def read_parquet(layout: Layout) -> Pass:
+    """Hugging Face datasets, streaming, numpy format: tokens and lengths, the boundaries made of them."""
     from datasets import load_dataset
 
-    files, cache = (str(Path(layout.folder, name)) for name in ("rows.arrow", "cache"))
-    rows = load_dataset("arrow", data_files=files, split="train", streaming=True, cache_dir=cache).with_format("numpy")
-    return lambda: sum(len(row["input_ids"]) for row in rows)
+    files, cache = (str(Path(layout.folder, name)) for name in ("rows.parquet", "cache"))
+    rows = load_dataset("parquet", data_files=files, split="train", streaming=True, cache_dir=cache)
+    rows = rows.with_format("numpy")
+    return lambda: sum(len(make_row(row["input_ids"], _borders(row["seq_lens"]))["input_ids"]) for row in rows)
+
+
+def _borders(lengths: np.ndarray) -> list[int]:
+    return [0, *np.cumsum(lengths).tolist()]
 
 
 def _import_without_torchvision(package: str) -> None:
@@ -175,7 +176,9 @@ def _import_without_torchvision(package: str) -> None:
 
 
 PEERS = (
-    Peer("MosaicML Streaming, boundaries collated", "streaming", write_mds, read_mds),
-    Peer("Megatron-LM GPTDataset, positions alone", "megatron", write_megatron, read_megatron),
-    Peer("Hugging Face datasets streaming, numpy", "datasets", write_arrow, read_arrow),
+    Peer("MosaicML Streaming, boundaries collated", "streaming", write_mds, read_mds, bar=10.0),
+    Peer("MosaicML Streaming, 2 workers", "streaming", write_mds, read_mds_through_workers, bar=1.0, workers=_WORKERS),
+    Peer("Megatron-LM GPTDataset, positions alone", "megatron", write_megatron, read_megatron, bar=8.0),
+    Peer("Hugging Face streaming, Parquet, boundaries collated", "datasets", write_parquet, read_parquet, bar=15.0),
+    Peer("LitData TokensLoader, bare tokens", "litdata", write_litdata, read_litdata, bar=1.0, bare=True),
 )

@@ -9,7 +9,7 @@ import pytest
 
 from lc_data.bench import NAMES, run_bench
 from lc_data.bench.peers import require_peers
-from lc_data.bench.result import BenchResult, BenchRow, Work, compare_in_turn, compare_rates
+from lc_data.bench.result import BenchResult, BenchRow, Work, compare_in_turn, compare_rates, row_without
 from lc_data.bench.text import cut_documents, edit, environment_texts, spoil
 from lc_data.recipe.errors import RecipeError
 
@@ -44,6 +44,21 @@ def test_the_json_has_the_promised_shape():
     assert set(found) == {"name", "machine", "rows"}
     row = {"what": "speed", "unit": "MB/s", "ours": 20.0, "peer": "others", "theirs": 2.0, "ratio": 10.0}
     assert found["rows"] == [row]
+
+
+def test_a_bar_is_printed_beside_the_ratio_and_what_is_below_is_said():
+    rows = [
+        BenchRow(what, "s", 1.0, "others", 2.0, 2.0, bar) for what, bar in (("good", 2.0), ("bad", 3.0), ("free", None))
+    ]
+    result = BenchResult("stream", [*rows, row_without("gone", "s", "nobody", "it hangs", 1.0)])
+    heading, good, bad, free, gone = result.as_text().splitlines()
+    assert heading.split() == ["ours", "theirs", "ratio", "bar"]
+    assert good.split()[-2:] == ["2", "2"]
+    assert bad.split()[-3:] == ["2", "3", "below"]
+    assert free.split()[-2:] == ["2", "2"]
+    assert gone.startswith("gone [s] vs nobody (it hangs)")
+    assert gone.endswith("not measured")
+    assert [row.get("bar") for row in result.as_json()["rows"]] == [2.0, 3.0, None, 1.0]
 
 
 def test_a_wrong_name_or_data_that_is_not_wanted_is_said():
