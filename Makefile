@@ -67,7 +67,7 @@ report: $(READY) ## Write the report of RUN
 verify: $(READY) ## Check every file, ledger and plan of RUN
 	$(LC_DATA) verify $(RUN) $(ARGS)
 
-bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream) beside its reference
+bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream, train) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
 
 doctor: $(READY) ## Say what this machine has

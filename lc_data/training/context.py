@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lc_data.recipe.errors import RecipeError
 from lc_data.training.config import ModelConfig
+from lc_data.training.hub_checkpoint import HubConfig
 from lc_data.training.model import Attention
 from lc_data.training.ranks import Ranks
 
@@ -24,6 +25,8 @@ Attend = Callable[..., Tensor]
 
 def check_context(count: int, config: ModelConfig, seq_len: int, kind: str) -> None:
     """Raise :class:`RecipeError` when a pack cannot be shared by so many ranks."""
+    if count > 1 and isinstance(config, HubConfig):
+        raise RecipeError(f"{kind}.context_parallel is {count}, which a model of transformers (impl: hf) cannot do")
     for name, value in (
         ("key and value heads", config.num_key_value_heads),
         ("heads", config.num_attention_heads),

@@ -88,7 +88,7 @@ class Trainer:
             stack.enter_context(self._checkpoints)
             packs = iter(self.stream)
             while self.step < self.job.steps:
-                row = self._train_step(packs, stop)
+                row = self.train_step(packs, stop)
                 if row is None:
                     self._save_last()
                     raise TrainingStopped(f"{self.job.kind} stopped after step {self.step}; the same command goes on")
@@ -123,7 +123,7 @@ class Trainer:
             self.save()
         self._checkpoints.wait()
 
-    def _train_step(self, packs: Iterator[dict[str, Any]], stop: StopRequest) -> dict[str, Any] | None:
+    def train_step(self, packs: Iterator[dict[str, Any]], stop: StopRequest) -> dict[str, Any] | None:
         """One optimizer step; None when any rank was asked to stop before it was whole (its packs are not consumed)."""
         job, ranks = self.job, self.ranks
         self.meter.begin()
