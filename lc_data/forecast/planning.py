@@ -48,7 +48,10 @@ class Planned:
 def plan_index(recipe: Recipe, run: RunFolder) -> Planned:
     """Plan a recipe over the index of a run; raises what the stages raise: RecipeError for a mixture that cannot be."""
     # Taking documents down changes single packs only, and looks for their ids in shards that a scratch run lacks.
-    recipe = recipe.model_copy(update={"exclude": ExclusionSection()})
+    # Nor are packs of a plan kept that a scratch run lacks; and rows are the same whichever token anchors them.
+    update = {"keep": None, "anchor_token": 0 if recipe.pack.mask == "anchor" else None}
+    packing = recipe.pack.model_copy(update=update)
+    recipe = recipe.model_copy(update={"exclude": ExclusionSection(), "pack": packing})
     corpus = TokenizedCorpus.open(run)
     thinned_by = -(-corpus.document_count // WHOLE_DOCUMENTS)
     with _scratch(run) as scratch:

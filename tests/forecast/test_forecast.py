@@ -14,6 +14,7 @@ from lc_data.engine.stage import bring_up_to_date
 from lc_data.forecast import planning
 from lc_data.forecast.forecast import forecast
 from lc_data.forecast.page import as_text
+from lc_data.forecast.resources import refuse_impossible
 from lc_data.recipe.errors import RecipeError
 from lc_data.stages import balance, bucket, pack
 from tests.stages.test_balance import recipe
@@ -84,3 +85,19 @@ def test_what_cannot_be_is_refused_before_any_work(run: RunFolder, tmp_path: Pat
     with pytest.raises(RecipeError, match="matches nothing"):
         forecast(recipe(**KEYS, bucket={"edges_tokens": [7, 4096]}), run)
     assert files(run) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"disk_bytes": 7_000_000_000, "free_disk_bytes": 2_000_000_000}, r"takes 7\.00 GB of disk, 2\.00 GB are free"),
+        ({"memory_bytes": 9_000_000_000, "machine_memory_bytes": 8_000_000_000}, r"machine has 8\.0 GB: set engine"),
+    ],
+)
+def test_what_the_machine_lacks_is_refused_with_both_numbers(
+    run: RunFolder, change: dict[str, int], message: str
+) -> None:
+    found = forecast(recipe(**KEYS), run)
+    assert refuse_impossible(recipe(**KEYS), found) == found
+    with pytest.raises(RecipeError, match=message):
+        refuse_impossible(recipe(**KEYS), found.model_copy(update={"cost": found.cost.model_copy(update=change)}))
