@@ -2,7 +2,8 @@
 
 Duplicates belong to the corpus, so dedupe runs over all that was read, before the filter and not after it. A document
 that goes here for one that the filter would have dropped is the price: of 40,361 documents in eight domains 14 went so,
-0.08% of the text, because the filter judges near-duplicates alike. Filter and tokenizer judge documents one by one, so a sample of what is left is enough for them.
+0.08% of the text, because the filter judges near-duplicates alike. Filter and tokenizer judge documents one by one, so
+a sample of what is left is enough for them.
 """
 
 from __future__ import annotations
