@@ -20,6 +20,9 @@ from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_table, write_table
 from lc_data.failure import Failure
 
+LINEAGE_FOLDER = "lineage"
+"""Below the stage's; files of earlier plans stand there too, which the manifest does not name."""
+
 LINEAGE_SCHEMA = pa.schema([pa.field("pack_hash", pa.uint64(), nullable=False)])
 """One row per pack."""
 
@@ -72,4 +75,4 @@ def read_lineage(folder: StageFolder, purpose: str, plan_hash: str) -> Lineage |
 
 
 def _file(purpose: str, plan_hash: str) -> str:
-    return f"lineage/{purpose}-{plan_hash}.arrow"
+    return f"{LINEAGE_FOLDER}/{purpose}-{plan_hash}.arrow"

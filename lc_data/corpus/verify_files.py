@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import file_checksum
 from lc_data.corpus.ledger import Count, Ledger, LedgerError
+from lc_data.corpus.lineage import LINEAGE_FOLDER
 from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_batches
@@ -60,7 +61,7 @@ def verify_files(folder: StageFolder, manifest: Manifest) -> Iterator[Problem]:
 def _unnamed_files(folder: StageFolder, manifest: Manifest) -> Iterator[Problem]:
     named = {entry.file for entry in manifest.files()}
     folders = {"shards", "dropped", "quarantine"} | {file.rpartition("/")[0] for file in named if "/" in file}
-    for below in sorted(folders):
+    for below in sorted(folders - {LINEAGE_FOLDER}):
         for name in storage.list_files(folder.file(below)):
             if f"{below}/{name}" not in named:
                 yield f"{below}/{name}", "the manifest does not name this file"

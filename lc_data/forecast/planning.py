@@ -44,6 +44,19 @@ class Planned:
     costs: list[StageCost]
     """Of balance and pack, counted up."""
 
+    def count_up(self, times: int) -> Planned:
+        """The plan of a corpus so many times as large, and alike."""
+        if times == 1:
+            return self
+        sampling = [
+            row | {name: value * times for name, value in row.items() if name.endswith(("documents", "tokens"))}
+            for row in self.sampling
+        ]
+        plans = {name: _count_up(facts, times) for name, facts in self.plans.items()}
+        grown = ("hours", "disk_bytes", "working_disk_bytes")
+        costs = [cost.model_copy(update={name: getattr(cost, name) * times for name in grown}) for cost in self.costs]
+        return Planned(sampling, plans, self.thinned_by * times, costs)
+
 
 def plan_index(recipe: Recipe, run: RunFolder) -> Planned:
     """Plan a recipe over the index of a run; raises what the stages raise: RecipeError for a mixture that cannot be."""

@@ -49,14 +49,19 @@ class MixturePlan:
 
 
 def plan_stages(
-    available: Strata, domains: Sequence[str], mixture: MixtureSection, edges_tokens: Sequence[int]
+    available: Strata,
+    domains: Sequence[str],
+    mixture: MixtureSection,
+    edges_tokens: Sequence[int],
+    before: npt.NDArray[np.int64] | None = None,
 ) -> list[MixturePlan]:
     """Decide how many tokens each stratum gives in each stage of a mixture.
 
     ``available`` has one row per name in ``domains``. Inside a domain, and inside each length group that the mode makes
     of it, all documents are drawn at the same rate, so that they stay an unbiased sample. Per-source mixing to a long
     share q is, at a budget that uses each long document once, what Fu et al. (arXiv:2402.10171) do: keep every long
-    document and each shorter one with probability r = p(1-q) / (q(1-p)). max_epochs holds over all stages together.
+    document and each shorter one with probability r = p(1-q) / (q(1-p)). max_epochs holds over all stages together,
+    and over what was drawn ``before``, int64 [n_domains, n_buckets].
 
     Raises ValueError for names that do not fit the domains and for lengths that are no bucket edge;
     :class:`InfeasibleMixtureError` where the corpus cannot give what is asked for and ``infeasible`` says error, or
@@ -68,6 +73,8 @@ def plan_stages(
     scene = Scene(ordered, [domains[row] for row in order], edges_tokens)
     # Exact, because a token that was rounded up would be a large part of a bucket that has ten.
     drawn, plans = np.full(ordered.tokens.shape, Fraction(0), object), []
+    if before is not None:
+        drawn = drawn + before[order]
     for name, part in mixture.resolved_stages():
         try:
             plan, exact = _plan(scene, name, part, drawn)

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lc_data.mixing.continued import Stream
 from lc_data.mixing.stream import DocumentStream, Pieces
 from lc_data.packing.best_fit import pack_best_fit
 from lc_data.packing.concat import pack_concat
@@ -37,7 +38,7 @@ _BUCKET_WEIGHT = 0.25
 class Draw:
     """Tokens ``begin`` to ``begin + tokens`` of a stream: both piece ends of it (see DocumentStream.nearest_end)."""
 
-    stream: DocumentStream
+    stream: Stream
     tokens: int
     domain: int
     bucket: int
@@ -48,7 +49,9 @@ class Draw:
 
         With ``whole_documents``, up to the nearest end of a document.
         """
-        stream = replace(self.stream, piece_tokens=1 << 62) if whole_documents else self.stream
+        stream = self.stream
+        if whole_documents and isinstance(stream, DocumentStream):
+            stream = replace(stream, piece_tokens=1 << 62)
         end = self.begin + self.tokens
         edges = [self.begin + (2 * at * self.tokens + blocks) // (2 * blocks) for at in (block, block + 1)]
         low, high = (edge if edge in (self.begin, end) else stream.nearest_end(edge) for edge in edges)
@@ -100,12 +103,15 @@ class _Kinds:
         return queue, off
 
 
-def plan_packs(stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int) -> Iterator[PlannedBlock]:
+def plan_packs(
+    stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int, first_pack: int = 0
+) -> Iterator[PlannedBlock]:
     """Plan the training order of what the draws of each mixture stage hold, every piece exactly once.
 
     All draws of a stage advance in step: by the end of every block each has given its part, to within half a piece.
     The same draws, packing and seed give the same plan on any machine. Blocks without packs are left out; none has more
     than ``block_packs`` packs, a whole number of batches, and with a growing curriculum several may make up a cycle.
+    Packs are numbered from ``first_pack``.
     """
     kinds = _Kinds.of([draw for stage in stages for draw in stage])
     schedule = [
@@ -114,7 +120,7 @@ def plan_packs(stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int
         for blocks in [_block_count(stage, packing)]
         for block in range(blocks)
     ]
-    carried, first_pack = Pieces.none(), 0
+    carried = Pieces.none()
     for ordinal, (number, block, blocks) in enumerate(schedule):
         key, label = child_key(seed, ordinal), sum(map(len, stages[:number]))
         if block == 0:

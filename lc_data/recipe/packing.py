@@ -12,6 +12,15 @@ Mask = Literal["document", "none", "anchor"]
 Positions = Literal["reset", "continuous"]
 
 
+class KeptPacks(Section):
+    """The beginning of a plan that the run has, or has had: what a stream state says of where it stands."""
+
+    plan_hash: str = Field(pattern=r"^[0-9a-f]{32}$")
+    """As the stream states and the pack manifest give it."""
+    packs: int = Field(ge=1)
+    """How many packs stay: a multiple of ``global_batch_packs``. ``consumed`` of a state, or more of them."""
+
+
 class PackSection(Section):
     """The shape of the packed corpus."""
 
@@ -70,6 +79,13 @@ class PackSection(Section):
     published: the anchor keeps every document's first key the same, and rotations of the whole row are learned.
     Held-out documents keep ``reset``."""
 
+    keep: KeptPacks | None = None
+    """Go on from a plan that is trained on already: its first packs stay what they are, byte for byte, and what the
+    mixture asks for is planned behind them, each domain and length going on where those packs stopped. So ``mixture``
+    says what comes now, ``max_epochs`` counts what was kept, and training goes on from its checkpoint. Of the plan
+    ``pretrain``, and for the methods best_fit and one_per_row. Documents that are excluded are taken out of kept packs
+    too, and those packs then change."""
+
     @property
     def least_piece_tokens(self) -> int:
         """A document's tokens count in multiples of this: 1 unless it is cut into powers of two."""
@@ -86,6 +102,24 @@ class PackSection(Section):
             raise ValueError("mask anchor takes a place of every row, and powers of two need all: take method best_fit")
         if self.mask != "anchor" and self.anchor_token is not None:
             raise ValueError(f"anchor_token is for mask: anchor, and mask is {self.mask!r}: leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_packs_can_be_continued(self) -> PackSection:
+        if self.keep is None:
+            return self
+        if self.method not in ("best_fit", "one_per_row"):
+            raise ValueError(
+                f"keep needs method best_fit or one_per_row: {self.method} cuts documents where rows end, so that it "
+                "cannot be told where they go on"
+            )
+        over = self.keep.packs % self.global_batch_packs
+        if over:
+            low = self.keep.packs - over
+            raise ValueError(
+                f"keep.packs is {self.keep.packs}; steps stay whole with a multiple of global_batch_packs "
+                f"({self.global_batch_packs}): {low + self.global_batch_packs}" + (f" or {low}" if low else "")
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,8 @@ stratum, to the token, and ``held_out.arrow`` names the documents kept from trai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,17 @@ from lc_data.corpus.ledger import Ledger
 from lc_data.corpus.shard import write_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.stage import Outcome, Stage, StageContext
+from lc_data.mixing.continued import Stream, sample_with_kept
 from lc_data.mixing.held_out import hold_out
 from lc_data.mixing.mixture import plan_stages
 from lc_data.mixing.sampling import HELD_OUT_SCHEMA, SAMPLING_SCHEMA, Sample, sample
 from lc_data.mixing.strata import Strata, measure_strata
+from lc_data.mixing.stream import DocumentStream, Pieces
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.mixture import HeldOut
 from lc_data.recipe.recipe import Recipe
+from lc_data.stages.anchor import find_anchor
+from lc_data.stages.kept import PURPOSE, check_kept, keep_packs, pieces_of
 from lc_data.stages.purposes import Purpose, Supply, purposes_of, supply_of
 from lc_data.stages.sampling_plan import SamplingPlan, draw_stages
 
@@ -34,11 +40,14 @@ def balance(context: StageContext) -> Outcome:
     corpus = TokenizedCorpus.open(context.run)
     ledger, tables, facts = Ledger(), [], {}
     held = np.zeros(corpus.document_count, bool)
+    kept = keep_packs(context.run, context.recipe.pack, find_anchor(context.run, corpus, context.recipe.pack))
     for purpose in purposes_of(context.recipe, corpus):
         supply = supply_of(corpus, purpose.domains, purpose.packing, purpose.mixture)
         mine = _held_out(supply, purpose.mixture.held_out)
         held |= mine
-        plan = _plan(supply, purpose, mine, ledger)
+        pieces = pieces_of(kept.blocks(context.run) if kept and purpose.name == PURPOSE else [])
+        check_kept(pieces, supply, mine)
+        plan = _plan(supply, purpose, mine, pieces, ledger)
         tables.append(plan.to_table())
         facts[purpose.name] = plan.describe(purpose.mixture, purpose.packing)
     folder = context.folder.uri
@@ -49,7 +58,9 @@ def balance(context: StageContext) -> Outcome:
         write_table(folder, SAMPLING_FILE, sampling),
         write_table(folder, HELD_OUT_FILE, numbers, held_tokens),
     ]
-    return Outcome(ledger=ledger, extra=extra, facts={"purposes": facts})
+    if kept is None:
+        return Outcome(ledger=ledger, extra=extra, facts={"purposes": facts})
+    return Outcome(ledger=ledger, extra=extra + kept.files, facts={"purposes": facts, "kept": kept.facts()})
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -60,7 +71,7 @@ def _config(recipe: Recipe) -> dict[str, Any]:
         "mixture": recipe.mixture.model_dump(mode="json"),
         "sft_mixture": recipe.sft_mixture.model_dump(mode="json"),
         "domains": {purpose: recipe.domains(purpose) for purpose in ("pretrain", "sft")},
-        "pack": recipe.pack.model_dump(mode="json", include=keys) | anchored,
+        "pack": recipe.pack.model_dump(mode="json", include=None if recipe.pack.keep else keys) | anchored,
     }
 
 
@@ -71,25 +82,43 @@ def _held_out(supply: Supply, rule: HeldOut) -> np.ndarray:
     return marks
 
 
-def _plan(supply: Supply, purpose: Purpose, held: np.ndarray, ledger: Ledger) -> SamplingPlan:
-    """Plan one purpose and enter it in the ledger."""
+def _plan(supply: Supply, purpose: Purpose, held: np.ndarray, kept: Pieces, ledger: Ledger) -> SamplingPlan:
+    """Plan one purpose, behind the pieces that are kept of an earlier plan, and enter it in the ledger."""
     everything, held_out = _measure(supply, supply.mine), _measure(supply, held)
     rest = supply.mine & ~held & supply.eligible
     available = _measure(supply, rest & (supply.trainable > 0), supply.trainable)
+    before = supply.tokens_of(kept)
     try:
-        stages = plan_stages(available, supply.domains, purpose.mixture, supply.corpus.edges_tokens)
+        stages = plan_stages(available, supply.domains, purpose.mixture, supply.corpus.edges_tokens, before)
     except ValueError as error:
         raise RecipeError(f"{purpose.recipe_key}: {error}") from error
-    streams = supply.streams(held)
+    streams = supply.streams_behind(held, kept)
     planned = draw_stages(streams, stages, available.tokens.shape)
     total = planned.sum(axis=0).ravel()
-    samples = {number: sample(stream, int(total[number])) for number, stream in streams.items()}
-    _enter(supply, everything, samples, ledger)
+    # Whatever the mixture allows now, what was kept is drawn.
+    rest[kept.document] = True
+    _enter(supply, everything, _samples(supply, held, kept, streams, total), ledger)
     _enter_left_out(supply, "held_out", held_out, ledger)
-    _enter_left_out(supply, "not_eligible", _measure(supply, supply.mine & ~held & ~supply.eligible), ledger)
+    _enter_left_out(supply, "not_eligible", _measure(supply, supply.mine & ~held & ~rest), ledger)
     _enter_untrainable(supply, rest, ledger)
     edges = supply.corpus.edges_tokens
-    return SamplingPlan(purpose.name, supply.domains, edges, everything, held_out, available, stages, planned)
+    return SamplingPlan(purpose.name, supply.domains, edges, everything, held_out, available, stages, planned, before)
+
+
+def _samples(
+    supply: Supply, held: np.ndarray, kept: Pieces, streams: Mapping[int, Stream], total: np.ndarray
+) -> dict[int, Sample]:
+    """Return what is drawn of each stratum, kept or anew; ``total`` [n_strata] is what is drawn anew, in tokens."""
+    if not len(kept):
+        plain = {number: stream for number, stream in streams.items() if isinstance(stream, DocumentStream)}
+        return {number: sample(stream, int(total[number])) for number, stream in plain.items()}
+    eligible = supply.eligible.copy()
+    eligible[kept.document] = True
+    samples, stratum = {}, supply.stratum[kept.document]
+    for number, stream in replace(supply, eligible=eligible).streams(held).items():
+        drawn = streams[number].draw(0, int(total[number]), 0) if number in streams else Pieces.none()
+        samples[number] = sample_with_kept(stream, kept.select(stratum == number), drawn)
+    return samples
 
 
 def _measure(supply: Supply, marks: np.ndarray, length: np.ndarray | None = None) -> Strata:
@@ -129,4 +158,10 @@ def _enter_untrainable(supply: Supply, rest: np.ndarray, ledger: Ledger) -> None
                 ledger.drop(domain, reason, count, 0, int(lost.tokens[row].sum()))
 
 
-STAGE = Stage("balance", 2, ("bucket",), _config, balance)
+def _check(recipe: Recipe) -> None:
+    mixture = recipe.mixture
+    if recipe.pack.keep is not None and mixture.budget_tokens is None and not mixture.stages:
+        raise RecipeError("pack.keep: say with mixture.budget_tokens how many tokens follow the packs that are kept")
+
+
+STAGE = Stage("balance", 2, ("bucket",), _config, balance, _check)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lc_data.corpus.shard import read_table, write_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.stage import Outcome, Stage, StageContext
 from lc_data.engine.task import Task, TaskRecord
+from lc_data.mixing.continued import ContinuedStream
 from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.audit import PlanAudit
 from lc_data.packing.lineage import pack_hashes
@@ -31,11 +33,12 @@ from lc_data.packing.planner import Draw, PlannedBlock, plan_longest_first, plan
 from lc_data.packing.subject import Subject
 from lc_data.packing.take_down import Mender, Spare, TakeDown
 from lc_data.recipe.mixture import MixtureSection
-from lc_data.recipe.packing import PackSection
+from lc_data.recipe.packing import KeptPacks, PackSection
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages.anchor import check_anchor, find_anchor
 from lc_data.stages.balance import HELD_OUT_FILE, SAMPLING_FILE
 from lc_data.stages.exclusion import check_exclusion, find_excluded
+from lc_data.stages.kept import Kept, keep_packs, pieces_of
 from lc_data.stages.plan_facts import describe
 from lc_data.stages.purposes import HELD_OUT, Supply, held_out_packing, purposes_of, supply_of
 
@@ -55,6 +58,8 @@ class _Order:
     seed: int
     anchor_id: int | None = None
     """What every row begins with, where the mask is ``anchor``."""
+    kept: Kept | None = None
+    """The packs of an earlier plan that this one begins with."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class _Plan:
 
     blocks: Iterator[PlannedBlock]
     planned: np.ndarray
-    """Tokens drawn in each mixture stage of each stratum, int64 [n_stages, n_strata]."""
+    """Tokens drawn in each mixture stage of each stratum, int64 [n_stages, n_strata]; the first is what was kept."""
     documents: np.ndarray
     """Documents drawn of each stratum, repeats counted, int64 [n_strata]."""
     spares: dict[int, Spare]
@@ -79,6 +84,7 @@ def pack(context: StageContext) -> Outcome:
     tokens = int(corpus.length[excluded].sum(dtype=np.int64))
     table = pa.table({"document": excluded}, EXCLUDED_SCHEMA)
     entry = write_table(context.folder.uri, EXCLUDED_FILE, table, tokens)
+    kept = keep_packs(context.run, context.recipe.pack, find_anchor(context.run, corpus, context.recipe.pack))
     orders = [
         _Order(
             run_uri=context.run.uri,
@@ -87,14 +93,15 @@ def pack(context: StageContext) -> Outcome:
             packing=purpose.packing,
             mixture=purpose.mixture,
             stages=tuple(purpose.mixture.stage_names),
-            seed=child_seed(seed, "pack", purpose.name),
+            seed=child_seed(seed, "pack", purpose.name, *_names(purpose.packing.keep)),
             anchor_id=find_anchor(context.run, corpus, purpose.packing),
+            kept=None if purpose.packing.keep is None else kept,
         )
         for purpose in purposes_of(context.recipe, corpus)
     ]
     if orders and orders[0].purpose == "pretrain":
         held = replace(
-            orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0, anchor_id=None
+            orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0, anchor_id=None, kept=None
         )
         orders.append(replace(held, packing=held_out_packing(context.recipe.pack)))
     tasks = [Task(order.purpose, order, corpus.length.nbytes) for order in orders]
@@ -103,6 +110,11 @@ def pack(context: StageContext) -> Outcome:
     outcome = Outcome.of(records, plans=plans, excluded={"documents": len(excluded), "tokens": tokens})
     outcome.extra.append(entry)
     return outcome
+
+
+def _names(keep: KeptPacks | None) -> tuple[str | int, ...]:
+    """Return what the random numbers of a plan depend on beside its purpose: what is planned anew has its own."""
+    return () if keep is None else (keep.plan_hash, keep.packs)
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -142,12 +154,23 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     ledger = Ledger()
     if training:
         _enter(supply, plan, mender.count, ledger)
-    facts = describe(supply, audit, order.stages, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
+    facts = _describe(order, supply, audit, entries) | {"plan_hash": digest, "take_down": _taken(mender.count)}
     if order.anchor_id is not None:
         facts["anchor_id"] = order.anchor_id
     lineage = Lineage(PlanDigest(*shape).rules, np.concatenate([np.empty(0, np.uint64), *hashes]))
     entries.append(write_lineage(folder, order.purpose, digest, lineage))
     return TaskRecord(extra=entries, ledger=ledger, facts=facts)
+
+
+def _describe(order: _Order, supply: Supply, audit: PlanAudit, entries: list[FileEntry]) -> dict[str, Any]:
+    """Describe a plan; what was kept is no stage of the mixture, so it is told by itself."""
+    if order.kept is None:
+        return describe(supply, audit, order.stages, entries)
+    facts = describe(supply, audit, ("kept", *order.stages), entries)
+    facts["kept"] = facts["stages"].pop(0) | order.kept.facts()
+    for stretch in facts["stretches"]:
+        stretch["stage"] -= 1
+    return facts
 
 
 def _marks(uri: str, corpus: TokenizedCorpus) -> np.ndarray:
@@ -159,17 +182,27 @@ def _marks(uri: str, corpus: TokenizedCorpus) -> np.ndarray:
 
 def _plan_training(run: RunFolder, order: _Order, supply: Supply, held: np.ndarray) -> _Plan:
     planned = _planned_tokens(run, order, supply)
-    streams = supply.streams(held)
+    blocks = order.kept.blocks(run) if order.kept else []
+    kept = pieces_of(blocks)
+    streams = supply.streams_behind(held, kept)
     begins = np.cumsum(planned, axis=0) - planned
     stages: list[list[Draw]] = [[] for _ in planned]
-    documents = np.zeros(supply.n_strata, np.int64)
+    documents = np.bincount(supply.stratum[kept.document[kept.start == 0]], minlength=supply.n_strata)
+    spares = {}
     for number, stream in streams.items():
-        documents[number] = stream.documents_before(int(planned[:, number].sum()))
+        total = int(planned[:, number].sum())
+        documents[number] += stream.documents_before(total)
+        spares[number] = Spare(*(stream.spare(total) if isinstance(stream, ContinuedStream) else (stream, total)))
         for stage, begin, tokens in zip(stages, begins[:, number].tolist(), planned[:, number].tolist(), strict=True):
             if tokens:
                 stage.append(Draw(stream, tokens, number // supply.n_buckets, number % supply.n_buckets, begin))
-    spares = {number: Spare(stream, int(planned[:, number].sum())) for number, stream in streams.items()}
-    return _Plan(plan_packs(stages, order.packing, order.seed), planned, documents, spares)
+    if order.kept is None:
+        return _Plan(plan_packs(stages, order.packing, order.seed), planned, documents, spares)
+    first = (PlannedBlock(0, cycle, block) for cycle, block in enumerate(blocks))
+    then = plan_packs(stages, order.packing, order.seed, order.kept.packs)
+    behind = (replace(each, stage=each.stage + 1) for each in then)
+    planned = np.vstack((supply.tokens_of(kept).reshape(1, -1), planned))
+    return _Plan(chain(first, behind), planned, documents, spares)
 
 
 def _plan_held_out(supply: Supply, held: np.ndarray, excluded: np.ndarray) -> _Plan:
@@ -253,4 +286,4 @@ def _taken(count: TakeDown) -> dict[str, int]:
     }
 
 
-STAGE = Stage("pack", 3, ("balance", "bucket"), _config, pack, _check)
+STAGE = Stage("pack", 4, ("balance", "bucket"), _config, pack, _check)

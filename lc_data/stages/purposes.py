@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lc_data.corpus.tokenized import TokenizedCorpus
+from lc_data.mixing.continued import Stream, continue_stream
 from lc_data.mixing.selection import mark_eligible, rank_by
 from lc_data.mixing.strata import stratum_ids, trainable_length
-from lc_data.mixing.stream import DocumentStream, stratum_streams
+from lc_data.mixing.stream import DocumentStream, Pieces, stratum_streams
 from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.packing import PackSection
 from lc_data.recipe.recipe import Recipe
@@ -37,7 +38,8 @@ class Purpose:
 
 def purposes_of(recipe: Recipe, corpus: TokenizedCorpus) -> list[Purpose]:
     """Return the purposes that have domains, pretraining first."""
-    whole = recipe.pack.model_copy(update={"overlong": "drop", "method": _uncut(recipe.pack), "curriculum": "natural"})
+    update = {"overlong": "drop", "method": _uncut(recipe.pack), "curriculum": "natural", "keep": None}
+    whole = recipe.pack.model_copy(update=update)
     found = [
         Purpose("pretrain", "mixture", recipe.mixture, recipe.pack, _domains("pretrain", recipe, corpus)),
         Purpose("sft", "sft_mixture", recipe.sft_mixture, whole, _domains("sft", recipe, corpus)),
@@ -51,7 +53,7 @@ def held_out_packing(packing: PackSection) -> PackSection:
     Each is measured as it is alone, whatever the rows that are trained on let pass.
     """
     update: dict[str, object] = {"overlong": "truncate", "method": "best_fit", "curriculum": "natural"}
-    update |= {"global_batch_packs": 1, "mask": "document", "positions": "reset"}
+    update |= {"global_batch_packs": 1, "mask": "document", "positions": "reset", "keep": None}
     return packing.model_copy(update=update)
 
 
@@ -103,6 +105,21 @@ class Supply:
         """
         excluded = held_out | ~self.mine | ~self.eligible
         return stratum_streams(self.stratum, self.trainable, excluded, self.packing.row_tokens, self.rank)
+
+    def streams_behind(self, held_out: np.ndarray, kept: Pieces) -> dict[int, Stream]:
+        """Return :meth:`streams`, each going on behind the pieces that packs of an earlier plan have drawn of it."""
+        streams: dict[int, Stream] = dict(self.streams(held_out))
+        stratum = self.stratum[kept.document]
+        for number in np.unique(stratum).tolist():
+            stream = streams.get(number)
+            if isinstance(stream, DocumentStream):
+                streams[number] = continue_stream(stream, kept.select(stratum == number))
+        return streams
+
+    def tokens_of(self, pieces: Pieces) -> np.ndarray:
+        """Return the tokens of pieces by stratum, int64 [n_domains, n_buckets]."""
+        tokens = np.bincount(self.stratum[pieces.document], weights=pieces.length, minlength=self.n_strata)
+        return tokens.astype(np.int64).reshape(len(self.domains), self.n_buckets)
 
     def losses(self, rest: np.ndarray) -> list[tuple[str, np.ndarray, int]]:
         """Return why tokens of the documents marked in ``rest``, bool [n], cannot be trained on.

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lc_data.mixing.continued import Stream
 from lc_data.mixing.mixture import MixturePlan
 from lc_data.mixing.sampling import SAMPLING_SCHEMA, tokens_by_repeat
 from lc_data.mixing.strata import Strata, long_buckets
-from lc_data.mixing.stream import DocumentStream
 from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.packing import PackSection
 
@@ -38,6 +38,8 @@ class SamplingPlan:
     stages: Sequence[MixturePlan]
     planned: npt.NDArray[np.int64]
     """Tokens drawn in each stage, whole pieces, repeats included."""
+    kept: npt.NDArray[np.int64]
+    """Tokens of packs that are kept of an earlier plan, [n_domains, n_buckets]."""
 
     def to_table(self) -> pa.Table:
         """Return the rows of ``sampling.arrow``, by stage, then by domain and bucket."""
@@ -99,7 +101,8 @@ class SamplingPlan:
         domains = {}
         for row, name in self._present():
             seen: list[int] = []
-            for there, drawn in zip(self.available.tokens[row].tolist(), planned[row].tolist(), strict=True):
+            in_all = (planned + self.kept)[row].tolist()
+            for there, drawn in zip(self.available.tokens[row].tolist(), in_all, strict=True):
                 repeats = tokens_by_repeat(there, drawn)
                 seen += [0] * (len(repeats) - len(seen))
                 for repeat, tokens in enumerate(repeats):
@@ -140,7 +143,7 @@ class SamplingPlan:
 
 
 def draw_stages(
-    streams: Mapping[int, DocumentStream], stages: Sequence[MixturePlan], shape: tuple[int, int]
+    streams: Mapping[int, Stream], stages: Sequence[MixturePlan], shape: tuple[int, int]
 ) -> npt.NDArray[np.int64]:
     """Return the tokens that each stage draws of each stratum, int64 [n_stages, *shape]: whole pieces."""
     wanted = np.cumsum([stage.wanted_tokens.ravel() for stage in stages], axis=0)
