@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from lc_data.bench.pack import EDGES_TOKENS, draw_lengths
+from lc_data.bench.pack import draw_lengths
+from lc_data.bench.pack_plan import EDGES_TOKENS
 from lc_data.bench.synthetic import DOMAIN, bucket_facts, write_random_shard
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import file_checksum
