@@ -120,9 +120,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
     checkpoint: Annotated[str, typer.Argument(help="A folder in Hugging Face format: config.json and safetensors.")],
     run: Annotated[str | None, typer.Option("--run", help="A packed run: its held-out documents, its tokens.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call the result; the checkpoint's name by default.")] = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="Suites of tasks: longbench,leval.")] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="Suites of tasks: needle,longbench,leval,ruler.")] = None,
     out: Annotated[str | None, typer.Option("--out", help="With --suite: where answers and scores go.")] = None,
     data: Annotated[str | None, typer.Option(help="With --suite: the folder of the official jsonl files.")] = None,
+    haystack: Annotated[
+        list[str] | None,
+        typer.Option("--haystack", help="With --suite: a text to hide needles in, or a folder of them."),
+    ] = None,
     max_seq_len: Annotated[int | None, typer.Option(help="With --suite: tokens of prompt and answer.")] = None,
     truncate: Annotated[str | None, typer.Option(help="With --suite: middle or none.")] = None,
     rope: Annotated[str | None, typer.Option(help="With --suite: none, dynamic:8, linear:8, yarn:8.")] = None,
@@ -139,13 +143,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
         from lc_data.evaluation.evaluate_suites import evaluate_suites
         from lc_data.recipe.load import load_suites
 
-        named = {"data": data, "max_seq_len": max_seq_len, "truncate": truncate, "rope": rope}
+        named = {"data": data, "haystacks": haystack, "max_seq_len": max_seq_len, "truncate": truncate, "rope": rope}
         section = load_suites(suite, {key: value for key, value in named.items() if value is not None}, override or [])
         asked = evaluate_suites(checkpoint, section, out, run, name)
         _tell({"asked": asked.asked, **asked.scores.as_json()}, asked.scores.as_text(), as_json)
         return
     if run is None:
-        raise RecipeError("evaluate needs --run RUN, whose held-out documents are used, or --suite longbench,leval")
+        raise RecipeError(
+            "evaluate needs --run RUN, whose held-out documents are used, or --suite needle,longbench,leval,ruler"
+        )
     from lc_data.evaluation.evaluate import evaluate as measure
 
     folder = RunFolder(run)

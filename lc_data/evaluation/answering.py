@@ -29,8 +29,6 @@ class Asking:
     """How items become prompts."""
 
     truncation: Truncation = "middle"
-    chat_format: str | None = None
-    """A text with ``{prompt}`` in it, put around prompts of tasks that a chat model is asked."""
     block: int = 16
     """Items that are asked together, and lost where a run is stopped."""
 
@@ -62,7 +60,7 @@ def answer_suite(suite: Suite, source: Source, model: Model, folder: Path, askin
         folder.mkdir(parents=True, exist_ok=True)
         with Progress(f"{suite.name} {task}", len(items), "items") as progress, path.open("ab") as file:
             for block in _blocks(items, asking.block):
-                for prediction in _answers(block, generator, model.tokens, source.max_seq_len, asking):
+                for prediction in _answers(block, generator, model.tokens, source, asking.truncation):
                     file.write(prediction.as_line())
                 file.flush()
                 progress.advance(len(block))
@@ -114,21 +112,17 @@ def _end(item: Item) -> tuple[int, tuple[str, ...]]:
 
 
 def _answers(
-    items: list[Item], generator: Generator, tokens: CheckpointTokens, max_seq_len: int, asking: Asking
+    items: list[Item], generator: Generator, tokens: CheckpointTokens, source: Source, truncation: Truncation
 ) -> Iterable[Prediction]:
     max_new_tokens, strings = _end(items[0])
-    room = room_for_prompt(max_seq_len, max_new_tokens)
+    room = room_for_prompt(source.max_seq_len, max_new_tokens)
     stop = StopRules(tokens.end_ids, strings, tokens.decode if strings else None)
-    whole = [tokens.encode_prompt(_in_chat(item, asking.chat_format)) for item in items]
+    whole = [tokens.encode_prompt(source.in_chat(item.prompt, item.chat)) for item in items]
     if empty := [item.id for item, ids in zip(items, whole, strict=True) if not ids]:
         raise Failure(f"the prompt of {empty[0]} is empty")
-    prompts = [fit(ids, room, asking.truncation) for ids in whole]
+    prompts = [fit(ids, room, truncation) for ids in whole]
     made = generator.generate(prompts, max_new_tokens, stop)
     for item, ids, prompt, answer in zip(items, whole, prompts, made, strict=True):
         facts = {**item.facts, "prompt_tokens": len(prompt), "cut_tokens": len(ids) - len(prompt)}
         text = stop.cut(tokens.decode(answer))
         yield Prediction(item.id, text, item.answers, item.labels, item.length, facts)
-
-
-def _in_chat(item: Item, chat_format: str | None) -> str:
-    return chat_format.replace("{prompt}", item.prompt) if chat_format and item.chat else item.prompt

@@ -46,6 +46,10 @@ class CheckpointTokens:
             return [self._bos, *self.encode(text)]
         return self._tokenizer.encode(text).ids
 
+    def starts(self, text: str) -> list[int]:
+        """The character at which each token of a text begins."""
+        return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
         return self._tokenizer.decode(list(ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,14 +15,18 @@ from lc_data.corpus.run import RunFolder
 from lc_data.evaluation.answering import Asking, Model, answer_suite, keep_settings
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
 from lc_data.evaluation.generation import Generator, GreedyGenerator
+from lc_data.evaluation.haystack import LANGUAGES, language_of, read_texts
 from lc_data.evaluation.score import Scores, score_folder
 from lc_data.evaluation.suite import ScoreOptions, Source, Suite
-from lc_data.evaluation.suites import suites_named
+from lc_data.evaluation.suites import HIDING, suites_named
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.evaluation import SuitesSection
-from lc_data.training.config import read_config
+from lc_data.training.job import held_out_documents
 from lc_data.training.load import load_model, rope_override
 from lc_data.training.weights import weights_fingerprint
+
+_SHORTEST_HAY = 512
+_MOST_HAY = 200
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,20 @@ def evaluate_suites(
     source = Source(
         data=None if section.data is None else Path(section.data),
         tokens=tokens,
-        max_seq_len=section.max_seq_len or read_config(folder).max_position_embeddings,
+        max_seq_len=section.max_seq_len or _reach(folder),
         seed=section.seed,
         limit=section.limit,
+        haystacks=_haystacks(section, run_uri, tokens),
+        chat_format=section.chat_format,
+        needle=section.needle,
+        ruler=section.ruler,
     )
     settings = {suite.name: _settings(folder, section, suite, source, (bos, eos)) for suite in suites}
     for suite in suites:
         suite.present(source)
         keep_settings(place / suite.name / "settings.json", settings[suite.name])
     model = Model(tokens, cache(lambda: _open(folder, section)))
-    asking = Asking(section.truncate, section.chat_format)
+    asking = Asking(section.truncate)
     asked = sum(answer_suite(suite, source, model, place / suite.name, asking) for suite in suites)
     options = ScoreOptions(section.protocol, section.code_similarity, section.missing_as_zero)
     return SuitesResult(asked, score_folder(place, options))
@@ -89,6 +98,35 @@ def _place(checkpoint: Path, out: str | None, run_uri: str | None, name: str | N
         raise RecipeError(f"--suite writes answers as they come, so {run_uri} is no place for them: give --out DIR")
     label = name or (checkpoint.parent.name if checkpoint.name == "export" else checkpoint.name)
     return storage.local_path(RunFolder(run_uri).stage("evaluate").file(label))
+
+
+def _reach(checkpoint: Path) -> int:
+    """Tokens that a checkpoint says it can read."""
+    path = checkpoint / "config.json"
+    reach = json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings") if path.is_file() else None
+    if not isinstance(reach, int):
+        raise RecipeError(f"{path} does not say max_position_embeddings: give --max-seq-len")
+    return reach
+
+
+def _haystacks(section: SuitesSection, run_uri: str | None, tokens: CheckpointTokens) -> dict[str, tuple[str, ...]]:
+    """The texts that the user names, or the run's held-out documents, by language."""
+    if section.haystacks:
+        texts = read_texts([Path(path) for path in section.haystacks])
+    elif run_uri is not None and HIDING & set(section.names):
+        documents = held_out_documents(run_uri)(_SHORTEST_HAY, _MOST_HAY)
+        texts = [tokens.decode(document.tolist()) for document in documents]
+        if not texts:
+            raise RecipeError(
+                f"{run_uri} holds out no document of {_SHORTEST_HAY} tokens to hide needles in: name --haystack FILE"
+            )
+    else:
+        texts = []
+    found: dict[str, tuple[str, ...]] = {}
+    for language in LANGUAGES:
+        if own := tuple(text for text in texts if language_of(text) == language):
+            found[language] = own
+    return found
 
 
 def _open(checkpoint: Path, section: SuitesSection) -> Generator:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lc_data.corpus import storage
+from lc_data.evaluation.heatmap import draw_heatmap
+from lc_data.evaluation.needle.scoring import Grid
 from lc_data.evaluation.prediction import Prediction, read_predictions
 from lc_data.evaluation.suite import ScoreOptions, SuiteScore
 from lc_data.evaluation.suites import SUITES, suite_of_task
@@ -35,6 +37,8 @@ class Scores:
 def score_folder(folder: Path, options: ScoreOptions) -> Scores:
     """Score every ``<task>.jsonl`` in a folder and in its sub-folders of suites, and write ``result.json`` there.
 
+    Grids of needles become pictures beside it, ``<task>.svg``.
+
     Raises:
         RecipeError: where there is no file of predictions, or one of a task that no suite has.
         Failure: for a line that is no prediction.
@@ -58,6 +62,10 @@ def score_folder(folder: Path, options: ScoreOptions) -> Scores:
     if not found:
         raise RecipeError(f"{folder} holds no predictions: files <task>.jsonl, there or in {', '.join(SUITES)}")
     scores = Scores(folder, tuple(SUITES[name].score(found[name], options) for name in SUITES if name in found))
+    for task, detail in ((task, detail) for score in scores.suites for task, detail in score.details.items()):
+        if "grid" in detail:
+            picture = draw_heatmap(Grid.from_json(detail["grid"]), task)
+            storage.write_atomic(str(folder / f"{task}.svg"), picture.encode())
     content = json.dumps(scores.as_json(), indent=1, ensure_ascii=False)
     storage.write_atomic(str(folder / "result.json"), content.encode() + b"\n")
     return scores

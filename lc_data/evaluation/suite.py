@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 from lc_data.evaluation.metrics.code import Backend
 from lc_data.evaluation.prediction import Prediction
 from lc_data.recipe.errors import RecipeError, nearest
+from lc_data.recipe.evaluation import NeedleSection, RulerSection
 
 LEvalProtocol = Literal["official", "opencompass"]
 
@@ -43,8 +44,12 @@ class Tokens(Protocol):
         """Token ids of a text, without special tokens."""
         ...
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids."""
+    def encode_prompt(self, text: str) -> list[int]:
+        """Token ids of a whole prompt, with what stands before one."""
+        ...
+
+    def starts(self, text: str) -> list[int]:
+        """The character at which each token of a text begins."""
         ...
 
 
@@ -60,8 +65,20 @@ class Source:
     seed: int = 0
     limit: int | None = None
     """Items of each task, at most."""
-    haystacks: tuple[str, ...] = ()
-    """Texts that needles are hidden in."""
+    haystacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Texts that needles are hidden in, by language."""
+    chat_format: str | None = None
+    """A text with ``{prompt}`` in it, put around prompts of tasks that a chat model is asked."""
+    needle: NeedleSection = field(default_factory=NeedleSection)
+    ruler: RulerSection = field(default_factory=RulerSection)
+
+    def in_chat(self, prompt: str, chat: bool = True) -> str:
+        """What is asked in the end."""
+        return self.chat_format.replace("{prompt}", prompt) if self.chat_format and chat else prompt
+
+    def length_of(self, prompt: str) -> int:
+        """Tokens of what is asked in the end."""
+        return len(self.tokens.encode_prompt(self.in_chat(prompt)))
 
 
 @dataclass(frozen=True)

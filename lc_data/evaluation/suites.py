@@ -6,10 +6,15 @@ from collections.abc import Sequence
 
 from lc_data.evaluation.leval.suite import LEval
 from lc_data.evaluation.longbench.suite import LongBench
+from lc_data.evaluation.needle.suite import Needle
+from lc_data.evaluation.ruler.suite import Ruler
 from lc_data.evaluation.suite import Suite
 from lc_data.recipe.errors import RecipeError, nearest
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (LongBench(), LEval())}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (Needle(), LongBench(), LEval(), Ruler())}
+
+HIDING = frozenset({"needle", "ruler"})
+"""Suites that hide needles in texts."""
 
 
 def suites_named(names: Sequence[str]) -> list[Suite]:

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from lc_data.recipe.section import Section
+
+
+class NeedleSection(Section):
+    """The grids of the suite needle: every length at every depth, several times."""
+
+    lengths: tuple[Annotated[int, Field(ge=64)], ...] | None = None
+    """Tokens of prompt and answer. Null means NeedleBench's 9,000 to 32,000 where ``max_seq_len`` allows them, and
+    otherwise eight equal steps up to ``max_seq_len``."""
+    depths: tuple[Annotated[float, Field(ge=0, le=100)], ...] = (0, 10, 21, 31, 42, 52, 63, 73, 84, 94, 100)
+    """Where a needle stands, in percent of the text around it."""
+    repeats: int = Field(default=10, ge=1)
+    """Draws of needle and text for each cell."""
+    kinds: tuple[Literal["single", "parallel", "reasoning", "ancestry"], ...] = Field(
+        default=("single", "parallel", "reasoning", "ancestry"), min_length=1
+    )
+    """``single``: one needle. ``parallel``: one at every depth, all asked for. ``reasoning``: several that lead to one
+    answer. ``ancestry``: a chain of relations and nothing else."""
+    needles: tuple[Annotated[int, Field(ge=2, le=20)], ...] = (2, 3, 4, 5)
+    """How many needles lead to an answer in ``reasoning``."""
+    links: tuple[Annotated[int, Field(ge=1, le=512)], ...] = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+    """Lengths of the chains of ``ancestry``; those whose prompt does not fit are left out."""
+    lead_in: bool = True
+    """Whether the prompt of ``single`` ends with the beginning of the answer, which a base model can continue."""
+
+
+class RulerSection(Section):
+    """The generated tasks of the suite ruler."""
+
+    lengths: tuple[Annotated[int, Field(ge=512)], ...] | None = None
+    """Tokens of prompt and answer; null means 4,096 and its doubles up to ``max_seq_len``."""
+    samples: int = Field(default=100, ge=1)
+    """Items of each task at each length; the published scores have 500."""
+    tasks: tuple[str, ...] | None = None
+    """Some of its tasks; null means all."""
 
 
 class SuitesSection(Section):
@@ -38,6 +72,8 @@ class SuitesSection(Section):
     """Items of each task, at most: the first ones. Scores are then of a part."""
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Of generated tasks."""
+    needle: NeedleSection = NeedleSection()
+    ruler: RulerSection = RulerSection()
     protocol: Literal["opencompass", "official"] = "opencompass"
     """How L-Eval is scored."""
     code_similarity: Literal["difflib", "levenshtein"] = "difflib"

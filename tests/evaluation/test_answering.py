@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,8 @@ def test_answers_are_cut_at_the_stop_and_keep_what_scoring_needs(tmp_path: Path,
 
 def test_the_chat_format_goes_around_prompts_before_they_are_cut(tmp_path: Path, tokens: CheckpointTokens) -> None:
     repeater = Repeater(tokens.encode("|")[0])
-    asking = Asking(chat_format="<u>{prompt}</u>")
-    answer_suite(Letters(count=2), source(tokens), Model(tokens, lambda: repeater), tmp_path / "out", asking)
+    where = replace(source(tokens), chat_format="<u>{prompt}</u>")
+    answer_suite(Letters(count=2), where, Model(tokens, lambda: repeater), tmp_path / "out", Asking())
     plain, chat = (tokens.decode(prompt) for prompt in repeater.prompts[:2])
     assert plain == "a" * 16
     assert chat.startswith("<u>b")

@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lc_data.cli import app
+from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
 from lc_data.recipe.errors import RecipeError
 from tests.evaluation.test_suites import LEVAL_ROW, LONGBENCH_ROW, write_rows
-from tests.evaluation.tiny_checkpoint import write_checkpoint
+from tests.evaluation.tiny_checkpoint import END, write_checkpoint, write_tokenizer
+from tests.streaming.packed_run import Document, PackedRun, next_fit
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [{**LONGBENCH_ROW, "_id": str(n), "context": "gate " * 30 * n} for n in range(1, 4)]
     write_rows(folder / "data" / "hotpotqa.jsonl", *rows)
     write_rows(folder / "data" / "tpo.jsonl", LEVAL_ROW)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with long held-out documents under the checkpoint's own tokenizer."""
+    folder = tmp_path_factory.mktemp("packed") / "run"
+    write_tokenizer(folder / "bucket")
+    tokens = CheckpointTokens(folder / "bucket")
+    text = "Nothing much happened on that day, and then another day came. " * 15
+    documents = [Document(f"book-{n}", "books", tokens.encode(f"Chapter {n}. {text}")) for n in range(3)]
+    run = PackedRun(folder, documents, vocab_size=300, eos_id=tokens.encode(END)[0] if tokens.encode(END) else None)
+    run.write_bucket()
+    write_tokenizer(folder / "bucket")
+    run.write_plan("held_out", 1024, next_fit(run.lengths, 1024, packs_per_block=2))
     return folder
 
 
@@ -77,3 +94,39 @@ def test_a_place_for_the_answers_is_needed(place: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", str(place / "model"), "--suite", "leval"])
     assert isinstance(result.exception, RecipeError)
     assert "--out DIR" in str(result.exception)
+
+
+def test_needles_and_ruler_hide_in_the_texts_named(place: Path) -> None:
+    (place / "hay").mkdir()
+    (place / "hay" / "a.txt").write_text("Nothing much happened on that day, and then another day came. " * 40)
+    write_checkpoint(place / "model-2k", 2048)
+    options = ["--suite", "needle,ruler", "--haystack", str(place / "hay"), "--out", str(place / "hidden"), "--json"]
+    grid = ["-o", "needle.lengths=[1200]", "-o", "needle.depths=[0,100]", "-o", "needle.repeats=1"]
+    kinds = ["-o", "needle.kinds=[single,parallel]", "-o", "ruler.samples=1", "-o", "limit=2"]
+    kinds += ["-o", "ruler.tasks=[vt,niah_single_2]"]
+    result = CliRunner().invoke(app, ["evaluate", str(place / "model-2k"), *options, *grid, *kinds])
+    assert result.exit_code == 0, result.output
+    suites = json.loads(result.stdout)["suites"]
+    assert suites["needle"]["predictions"] == {"needle_single_en": 2, "needle_parallel_en": 1}
+    assert (place / "hidden" / "needle_single_en.svg").is_file()
+    rows = [json.loads(line) for line in (place / "hidden" / "needle" / "needle_single_en.jsonl").open()]
+    assert [(row["prompt_tokens"], row["cut_tokens"], row["depth"]) for row in rows] == [(1150, 0, 0), (1150, 0, 100)]
+    assert suites["ruler"]["predictions"] == {"niah_single_2": 1, "vt": 1}
+    assert len(suites["ruler"]["missing"]) == 9
+
+
+def test_a_run_lends_its_held_out_documents(packed_run: Path, place: Path) -> None:
+    write_checkpoint(place / "model-held", 2048)
+    run = ["--run", str(packed_run), "--suite", "needle", "--json"]
+    grid = ["-o", "needle.lengths=[700]", "-o", "needle.depths=[50]", "-o", "needle.kinds=[single]", "-o", "limit=1"]
+    result = CliRunner().invoke(app, ["evaluate", str(place / "model-held"), *run, *grid])
+    assert result.exit_code == 0, result.output
+    assert (packed_run / "evaluate" / "model-held" / "needle" / "needle_single_en.jsonl").is_file()
+    settings = json.loads((packed_run / "evaluate" / "model-held" / "needle" / "settings.json").read_text())
+    assert settings["eos"] == END
+    bare = [option for option in run if option not in {"--run", str(packed_run)}]
+    refused = CliRunner().invoke(
+        app, ["evaluate", str(place / "model-held"), *bare, "--out", str(place / "none"), *grid]
+    )
+    assert isinstance(refused.exception, RecipeError)
+    assert "--haystack" in str(refused.exception)
