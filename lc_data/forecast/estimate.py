@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lc_data.forecast.imputation import DRAWS, Completed, Imputation, cell_totals
-from lc_data.forecast.interval import LEVEL, Band, simultaneous_band, widen_rare
+from lc_data.forecast.interval import LEVEL, ROOM, Band, simultaneous_band, widen_rare
 from lc_data.forecast.population import Floats
 
 
@@ -47,7 +47,7 @@ def estimate(
         imputed += _imputed(imputation, completed, shape, edges) / draws
     band = widen_rare(simultaneous_band(totals, level), imputation, imputed, edges)
     sums = totals.sum(axis=(1, 2))
-    low, high = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2])
+    low, high = sums.mean() + ROOM * (np.quantile(sums, [(1 - level) / 2, (1 + level) / 2]) - sums.mean())
     roots = np.sqrt(totals)
     spread = np.maximum(roots.std(axis=0), 1e-9 * np.maximum(roots.mean(axis=0), 1))
     off_centre = (((roots - roots.mean(axis=0)) / spread) ** 2).sum(axis=(1, 2))

@@ -115,9 +115,10 @@ class Imputation:
         relative = drawn / sums[of_source]
         # The more of a source was read, the less its other part can differ from it.
         relative = np.maximum(1 + np.sqrt(1 - 1 / factor) * (relative[number] - 1), 0)
-        # What is known of each source is its size: pieces of short documents stand for more of them.
+        # Where the size of a source is known in documents, pieces of short ones stand for more of them.
         size, source = self.population.size_bytes, of_source[number]
-        return factor * relative * (np.bincount(source, size) / np.bincount(source, relative * size))[source]
+        scale = (np.bincount(source, size) / np.maximum(np.bincount(source, relative * size), 1e-9))[source]
+        return factor * relative * np.where(self.population.sized, scale, 1)
 
     def _donors(self, stratum: int) -> Integers:
         """Sampled documents that stayed, of a stratum; with those of its domain's nearest sizes where it has few."""

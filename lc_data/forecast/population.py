@@ -34,6 +34,9 @@ class Population:
     """Which piece of the input it was read with: documents of a piece may be alike."""
     factor: Floats
     """How many documents of the corpus it stands for: bytes of its source by bytes of it that were read, at least 1."""
+    sized: Marks
+    """Whether what was read of its source was whole documents, so that their bytes are the bytes that were read. A
+    range of a file of lines gives the documents that begin in it, which may be longer or shorter than the range."""
 
     @property
     def stratum(self) -> Integers:

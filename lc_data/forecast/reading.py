@@ -30,6 +30,8 @@ class Reading:
     plans: tuple[ReadPlan, ...]
     factors: dict[str, float]
     """By source: its stored bytes by those that are read."""
+    sized: dict[str, bool]
+    """By source: whether pieces are whole documents, or ranges in which documents begin."""
     read_bytes: int
     total_bytes: int
     """Stored bytes of all that the recipe would read."""
@@ -62,7 +64,8 @@ def choose_reading(recipe: Recipe) -> Reading:
         factors[source.name] = max(1.0, size / max(_bytes(parts), 1))
         plans += plan_inputs(source, parts, listing.rejections, limits)
         limits = recipe.ingest
-    return Reading(tuple(plans), factors, sum(plan_bytes(plan) for plan in plans), total, beginnings)
+    sized = {source.name: source.kind not in _LINES for source in recipe.sources}
+    return Reading(tuple(plans), factors, sized, sum(plan_bytes(plan) for plan in plans), total, beginnings)
 
 
 def plan_bytes(plan: ReadPlan) -> int:

@@ -15,7 +15,7 @@ from lc_data.forecast.imputation import DRAWS, Completed, Imputation
 from lc_data.forecast.index import Index, publish_index
 from lc_data.forecast.interval import LEVEL
 from lc_data.forecast.meter import MeteredBackend
-from lc_data.forecast.planning import Planned, plan_index
+from lc_data.forecast.planning import Planned, plan_index, thin_recipe
 from lc_data.forecast.population import Findings, Population
 from lc_data.forecast.purpose import Uncertain, describe_purposes
 from lc_data.forecast.reading import Reading, choose_reading
@@ -30,6 +30,8 @@ from lc_data.stages.chain import CHAIN
 
 _TRAINED_JITTER = 0.01
 """A tokenizer that is yet to be trained gives so much more or less tokens: here its corpus is not filtered yet."""
+MOST_DOCUMENTS = 24_000_000
+"""A larger corpus is planned over every so-many-th document: planning holds 60 bytes for each."""
 
 
 class _Tried(NamedTuple):
@@ -118,17 +120,18 @@ def _estimated(
 
 
 def _plan(recipe: Recipe, trial: Trial, completed: Completed, folder: Path) -> Planned:
-    """Plan a completed corpus in a scratch run of its own."""
+    """Plan a completed corpus in a scratch run of its own: over every so-many-th document of a very large one."""
     scratch = RunFolder(str(folder))
-    publish_index(scratch, _index(trial, completed), trial.facts)
-    return plan_index(recipe, scratch)
+    divisor = -(-int(completed.weight[completed.tokens > 0].sum()) // MOST_DOCUMENTS) or 1
+    publish_index(scratch, _index(trial, completed, divisor), trial.facts)
+    return plan_index(thin_recipe(recipe, divisor), scratch).count_up(divisor)
 
 
-def _index(trial: Trial, completed: Completed) -> Index:
+def _index(trial: Trial, completed: Completed, divisor: int) -> Index:
     """The index of a completed corpus: strata together, and shuffled within, as bucketing leaves them."""
     assert trial.population is not None
     generator = np.random.default_rng(child_seed(trial.recipe.seed, "plan index"))
-    times = np.floor(completed.weight + generator.random(len(completed.weight))).astype(np.int64)
+    times = np.floor(completed.weight / divisor + generator.random(len(completed.weight))).astype(np.int64)
     documents = np.repeat(np.arange(len(times)), np.where(completed.tokens > 0, times, 0))
     bucket = assign_buckets(completed.tokens[documents], trial.facts["edges_tokens"])
     domain = trial.population.domain[documents]

@@ -124,7 +124,8 @@ def _population(reading: Reading, read: RunFolder, reports: dict[str, StageRepor
             cluster.append(np.full(batch.num_rows, piece))
     cluster_of = np.concatenate(cluster)
     factors = np.array([reading.factors[plan.source.name] for plan in reading.plans])
-    return Population(np.concatenate(code), np.concatenate(size), cluster_of, factors[cluster_of])
+    sized = np.array([reading.sized[plan.source.name] for plan in reading.plans])
+    return Population(np.concatenate(code), np.concatenate(size), cluster_of, factors[cluster_of], sized[cluster_of])
 
 
 def _piece(file: str, plans: dict[str, int]) -> int:

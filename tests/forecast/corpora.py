@@ -51,7 +51,8 @@ def draw_corpus(seed: int, times: int = 1, piece_documents: int = 20) -> Corpus:
 
 def read_whole(corpus: Corpus) -> Population:
     """All of it was read."""
-    return Population(corpus.domain, corpus.size_bytes, corpus.piece, np.ones(len(corpus.domain)))
+    everything = len(corpus.domain)
+    return Population(corpus.domain, corpus.size_bytes, corpus.piece, np.ones(everything), np.ones(everything, bool))
 
 
 def read_part(corpus: Corpus, one_in: int, seed: int) -> tuple[Population, np.ndarray]:
@@ -66,7 +67,23 @@ def read_part(corpus: Corpus, one_in: int, seed: int) -> tuple[Population, np.nd
         read |= chosen
         factor[mine] = corpus.size_bytes[mine].sum() / corpus.size_bytes[chosen].sum()
     kept = np.flatnonzero(read)
-    return Population(corpus.domain[kept], corpus.size_bytes[kept], corpus.piece[kept], factor[kept]), kept
+    sized = np.ones(len(kept), bool)
+    return Population(corpus.domain[kept], corpus.size_bytes[kept], corpus.piece[kept], factor[kept], sized), kept
+
+
+def read_ranges(corpus: Corpus, one_in: int, seed: int, pieces: int = 32) -> tuple[Population, np.ndarray]:
+    """Ranges of bytes were read, spread over each domain: the documents that begin in one, however long they are."""
+    cluster = np.full(len(corpus.domain), -1)
+    start = np.random.default_rng([seed, 79]).random()
+    for code in range(DOMAINS):
+        mine = np.flatnonzero(corpus.domain == code)
+        begins = np.cumsum(corpus.size_bytes[mine]) - corpus.size_bytes[mine]
+        period = corpus.size_bytes[mine].sum() / pieces
+        place, inside = np.divmod(begins / period + start, 1)
+        cluster[mine[inside < 1 / one_in]] = code * 1000 + place[inside < 1 / one_in]
+    kept = np.flatnonzero(cluster >= 0)
+    factor, sized = np.full(len(kept), float(one_in)), np.zeros(len(kept), bool)
+    return Population(corpus.domain[kept], corpus.size_bytes[kept], cluster[kept], factor, sized), kept
 
 
 def look_at(population: Population, tokens: np.ndarray, wanted_bytes: int, seed: int) -> Findings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from lc_data.forecast.estimate import estimate
 from lc_data.forecast.imputation import Imputation
 from lc_data.forecast.interval import simultaneous_band
 from lc_data.forecast.population import Findings, Population, choose_sample
-from tests.forecast.corpora import DOMAINS, EDGES, Corpus, draw_corpus, look_at, read_part, read_whole
+from tests.forecast.corpora import DOMAINS, EDGES, Corpus, draw_corpus, look_at, read_part, read_ranges, read_whole
 
 SEEDS = 60
 LEAST = 0.9
@@ -39,11 +41,14 @@ def test_all_cells_at_once_are_inside_as_often_as_promised(share: float) -> None
     assert totals >= 0.85
 
 
-def test_reading_one_piece_in_ten_knows_that_pieces_differ() -> None:
+@pytest.mark.parametrize("read", [read_part, read_ranges])
+def test_reading_one_piece_in_ten_knows_that_pieces_differ(
+    read: Callable[[Corpus, int, int], tuple[Population, np.ndarray]],
+) -> None:
     hits = []
     for seed in range(SEEDS):
         corpus = draw_corpus(seed, times=10)
-        population, kept = read_part(corpus, 10, seed)
+        population, kept = read(corpus, 10, seed)
         findings = look_at(population, corpus.tokens[kept], int(population.size_bytes.sum() * 0.3), seed)
         hits.append(inside(corpus, population, findings, seed))
     cells, totals = np.mean(hits, axis=0)
@@ -97,7 +102,7 @@ def test_a_band_holds_its_share_of_the_draws_whole_and_leaves_constants_alone() 
 def test_what_nobody_looked_at_has_room_in_an_empty_cell() -> None:
     """Ten short documents were looked at; of the others, a longer one may lie in a bucket where none was seen."""
     size = np.array([800] * 400 + [1000] * 40, np.int64)
-    population = Population(np.zeros(440, np.int64), size, np.zeros(440, np.int64), np.ones(440))
+    population = Population(np.zeros(440, np.int64), size, np.zeros(440, np.int64), np.ones(440), np.ones(440, bool))
     sampled = choose_sample(population, 1, 0, least_bytes=0)
     tokens = np.where(sampled, size // 4, 0)
     found = estimate(Imputation(population, Findings(sampled, tokens)), 1, [260], 0, draws=50)
@@ -108,7 +113,7 @@ def test_what_nobody_looked_at_has_room_in_an_empty_cell() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 1 << 22)), max_size=200), st.integers(0, 1 << 20))
 def test_every_stratum_gives_its_least_or_all_of_it(rows: list[tuple[int, int]], wanted: int) -> None:
     domain, size = (np.array([row[place] for row in rows], np.int64) for place in (0, 1))
-    population = Population(domain, size, np.zeros(len(rows), np.int64), np.ones(len(rows)))
+    population = Population(domain, size, np.zeros(len(rows), np.int64), np.ones(len(rows)), np.ones(len(rows), bool))
     sampled = choose_sample(population, wanted, 4, least_bytes=0)
     for stratum in np.unique(population.stratum):
         mine = population.stratum == stratum

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lc_data.corpus.run import RunFolder
-from lc_data.forecast import population, reading, trial
+from lc_data.forecast import population, reading, sampled, trial
 from lc_data.forecast.forecast import forecast, why_no_index
 from lc_data.forecast.page import as_text
 from lc_data.forecast.reading import choose_reading
@@ -194,3 +194,16 @@ def test_what_cannot_be_is_refused_with_numbers_and_leaves_nothing(
     with pytest.raises(RecipeError, match=message):
         forecast(recipe(corpus, override), RunFolder(str(small_sample / "never")))
     assert not list(small_sample.iterdir())
+
+
+def test_a_very_large_corpus_is_planned_over_a_part_and_counted_up(
+    corpus: Path, finished: RunFolder, small_sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampled, "MOST_DOCUMENTS", 300)
+    found = forecast(recipe(corpus), RunFolder(str(small_sample / "never")))
+    assert found.thinned_by == 3
+    assert not outside(found, finished)
+    facts = finished.stage("pack").manifest().facts["plans"]
+    for purpose in found.purposes:
+        assert purpose.packs == pytest.approx(facts[purpose.purpose]["packs"], rel=0.25)
+        assert sum(cell.planned_tokens for cell in purpose.cells) == purpose.planned_tokens
