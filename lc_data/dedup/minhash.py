@@ -22,6 +22,8 @@ from lc_data.text.compile import Bytes, Counts, Hashes, Numbers, kernel
 from lc_data.text.words import BLOCK_WORDS, mix64
 
 _BAND = np.uint64(0xD6E8FEB86659FD93)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_WIDER = np.uint64(8)
 _SAMPLE_ROOM = 1 << 20
 """Sampled shingles that are collected in one call: room for 128 MB of text at one in 64."""
 
@@ -36,6 +38,8 @@ class Signatures:
     """How many shingles each text has, repeats counted."""
     samples: list[npt.NDArray[np.uint64]]
     """The different shingles of each text that are in the sample, sorted."""
+    sampled: npt.NDArray[np.int64]
+    """How many of them each text has for lying below the bound, the rest being the least of a short text."""
 
 
 @cache
@@ -47,15 +51,16 @@ def permutations(count: int, seed: int = 1) -> tuple[npt.NDArray[np.uint32], npt
     return factors.astype(np.uint32), draw.randint(0, 1 << 32, count, dtype=np.uint32)
 
 
-def sign(text: pa.Array, ngram_words: int, count: int, one_in: int | None = None) -> Signatures:
+def sign(text: pa.Array, ngram_words: int, count: int, one_in: int | None = None, least: int = 0) -> Signatures:
     """The MinHash signatures of texts over their word n-grams, with ``count`` permutations (0: none are made).
 
-    In the same pass one shingle in ``one_in`` is sampled: those with a hash below ``2**64 // one_in``.
+    In the same pass one shingle in ``one_in`` is sampled: those with a hash below ``2**64 // one_in``. Of a text that
+    has fewer than ``least`` of those, the ``least`` shingles with the smallest hashes, or all that there are.
     """
     data, offsets = text_buffers(text)
     offsets = offsets.astype(np.int64)
     values = np.full((len(text), count), 0xFFFFFFFF, np.uint32)
-    counts = np.zeros((len(text), 2), np.int64)
+    counts = np.zeros((len(text), 3), np.int64)
     limit = np.uint64((1 << 64) // one_in if one_in is not None else 0)
     # A text of one repeated word may have all its shingles in the sample; memory never written is never used.
     room = int((np.diff(offsets) // 2 + 1).max(initial=0)) if one_in is not None else 0
@@ -64,12 +69,12 @@ def sign(text: pa.Array, ngram_words: int, count: int, one_in: int | None = None
     sample, row = np.empty(max(room, _SAMPLE_ROOM if one_in is not None else 0), np.uint64), 0
     while row < len(text):
         done = _sign_rows(
-            (data, offsets[row:]), tables, (*scratch, sample), affine, (values[row:], counts[row:]), limit
+            (data, offsets[row:]), tables, (*scratch, sample), affine, (values[row:], counts[row:]), (limit, least)
         )
         row += done
         ends = np.cumsum(counts[row - done : row, 1])
         samples += np.split(sample[: ends[-1]].copy(), ends[:-1])
-    return Signatures(values, counts[:, 0].copy(), samples)
+    return Signatures(values, counts[:, 0].copy(), samples, counts[:, 2].copy())
 
 
 def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.NDArray[np.uint64]:
@@ -91,13 +96,14 @@ def _sign_rows(
     scratch: tuple[Hashes, Hashes, Hashes],
     affine: tuple[Numbers, Numbers],
     out: tuple[Numbers, Counts],
-    limit: np.uint64,
+    bound: tuple[np.uint64, int],
 ) -> int:
     """Sign texts until the room for samples may not hold another; returns how many are signed.
 
-    ``out`` takes their signatures, and for each the shingles and how many different ones its sample has. One call from
-    Python per text took as long as signing 700 bytes.
+    ``out`` takes their signatures, and for each the shingles, how many different ones its sample has, and how many of
+    them lie below the bound. One call from Python per text took as long as signing 700 bytes.
     """
+    limit, least = bound
     data, offsets = text
     hashes, shingles, sample = scratch
     values, counts = out
@@ -106,13 +112,35 @@ def _sign_rows(
         one_text = data[offsets[row] : offsets[row + 1]]
         if limit and used and len(sample) - used < len(one_text) // 2 + 1:
             break
-        total, sampled = _sign_text(one_text, tables, (hashes, shingles, sample[used:]), affine, values[row], limit)
+        room = (hashes, shingles, sample[used:])
+        wide = _widen(limit, len(one_text), least)
+        total, sampled = _sign_text(one_text, tables, room, affine, values[row], wide)
         sample[used : used + sampled].sort()
         sampled = drop_repeats(sample[used : used + sampled])
-        counts[row, 0], counts[row, 1] = total, sampled
+        while sampled < least and wide < _ALL:
+            wide = _ALL if wide >= _ALL // _WIDER else wide * _WIDER
+            sampled = _sign_text(one_text, tables, room, affine, values[row, :0], wide)[1]
+            sample[used : used + sampled].sort()
+            sampled = drop_repeats(sample[used : used + sampled])
+        below = int(np.searchsorted(sample[used : used + sampled], limit))
+        sampled = below if below >= least else min(sampled, least)
+        counts[row, 0], counts[row, 1], counts[row, 2] = total, sampled, below
         used += sampled
         row += 1
     return row
+
+
+@kernel
+def _widen(limit: np.uint64, size: int, least: int) -> np.uint64:
+    """A bound below which a text of so many bytes has more than ``least`` shingles, mostly; at least ``limit``.
+
+    What is kept does not depend on it: a text that has fewer after all is read once more.
+    """
+    wide = limit
+    # A shingle in 8 bytes, and three times as many as are wanted.
+    while wide < _ALL // _WIDER and np.float64(size) * np.float64(wide) < 24.0 * least * np.float64(_ALL):
+        wide *= np.uint64(2)
+    return wide
 
 
 @kernel

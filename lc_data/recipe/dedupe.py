@@ -13,7 +13,8 @@ class NearDuplicates(Section):
     """Documents whose sets of word n-grams overlap: MinHash proposes, exact Jaccard decides.
 
     Two thresholds stand before the exact one only to save work. With 16 bands of 8 rows, a pair of true Jaccard 0.8
-    becomes a candidate with probability 0.95 and one of 0.85 with 0.994.
+    becomes a candidate with probability 0.95 and one of 0.85 with 0.994; those that share no band are found by the
+    samples that containment is searched with, where it is.
     """
 
     threshold: float = Field(default=0.8, gt=0, le=1)
@@ -32,8 +33,9 @@ class NearDuplicates(Section):
 class Containment(Section):
     """Excerpts and editions: documents most of whose text stands in another one, however long that is.
 
-    A sample of the n-grams proposes, the texts decide. What goes is named ``contained`` where the other document says
-    much more, and ``edition`` where each of the two holds most of the other.
+    A sample of the n-grams proposes, the texts decide: pairs whose samples or signatures put the threshold out of
+    reach, by two and three standard errors, are not read. What goes is named ``contained`` where the other document
+    says much more, and ``edition`` where each of the two holds most of the other.
     """
 
     threshold: float = Field(default=0.5, gt=0, le=1)
@@ -46,8 +48,10 @@ class Containment(Section):
     ngram_words: int = Field(default=5, ge=1, le=32)
     one_in: int = Field(default=64, ge=2, le=1 << 16)
     """One n-gram of so many is in the sample, chosen by its hash: equal ones are chosen in every document."""
-    min_keys: int = Field(default=8, ge=1)
-    """Documents with fewer n-grams in their sample are not compared: 8 of one in 64 are about 500 words."""
+    min_keys: int = Field(default=8, ge=1, le=1024)
+    """A document with fewer n-grams in its sample than this (one of 500 words or less) adds those of its n-grams whose
+    hashes are the smallest: so short ones meet each other, while they meet long ones by one in ``one_in`` as all do.
+    One that shares n of them with another is missed with probability ``(1 - 1/one_in)^n``: 1% at 300 words."""
     max_documents_per_key: int = Field(default=64, ge=2)
     """N-grams that more documents share say nothing (a licence, a footer) and are left out before documents meet."""
 

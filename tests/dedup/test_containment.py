@@ -18,6 +18,8 @@ from lc_data.dedup.containment import (
     add_up,
     count_overlaps,
     gather_pairs,
+    least_shared,
+    may_contain,
     measure_coverage,
     spread_pairs,
 )
@@ -103,13 +105,53 @@ def test_one_word_in_ten_changed_covers_more_than_a_half_that_is_quoted():
     assert measure_coverage(as_text(half), own, 5) == pytest.approx(0.5, abs=0.02)
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=4), st.integers(2, 4), st.sampled_from([0, 8]))
-def test_the_sample_holds_the_shingles_below_the_bound(texts, one_in, permutations):
-    found = sign(pa.array(texts, pa.large_string()), 2, permutations, one_in)
-    for text, sample in zip(texts, found.samples, strict=True):
-        shingles = shingle_set(as_text(text), 2)
-        assert sample.tolist() == [value for value in shingles.tolist() if value < (1 << 64) // one_in]
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.integers(2, 64), st.integers(0, 9), st.sampled_from([0, 8]))
+def test_the_sample_holds_the_shingles_below_the_bound_or_the_least_ones(texts, one_in, least, permutations):
+    found = sign(pa.array(texts, pa.large_string()), 2, permutations, one_in, least)
+    for text, sample, sampled in zip(texts, found.samples, found.sampled.tolist(), strict=True):
+        shingles = shingle_set(as_text(text), 2).tolist()
+        below = [value for value in shingles if value < (1 << 64) // one_in]
+        assert sampled == len(below)
+        assert sample.tolist() == (below if len(below) >= least else shingles[:least])
     assert (found.values == sign(pa.array(texts, pa.large_string()), 2, permutations).values).all()
+
+
+def test_short_texts_have_the_keys_they_are_to_have_and_long_ones_those_of_the_sample():
+    rng = random.Random(5)
+    texts = [prose(rng, words) for words in (5, 10, 100, 1_000, 20_000)] + ["a b " * 20_000, "a b c d e"]
+    found = sign(pa.array(texts, pa.large_string()), 5, 0, 64, 8)
+    sizes = [len(sample) for sample in found.samples]
+    assert sizes[:3] + sizes[5:] == [1, 6, 8, 2, 1]
+    assert found.sampled[3:5].tolist() == sizes[3:5]
+    assert (np.array(sizes[3:5]) > 8).all()
+
+
+def test_few_shared_keys_are_enough_where_there_are_few():
+    least = least_shared(np.array([0, 1, 4, 6, 20, 64, 10_000]), 0.5)
+    assert np.ceil(least).tolist() == [1, 1, 1, 1, 6, 24, 4900]
+
+
+@pytest.mark.parametrize(("words", "rate"), [(300, 0.0), (300, 0.1), (3000, 0.05), (3000, 0.1)])
+def test_signatures_leave_possible_what_is_contained(words, rate):
+    rng = random.Random(6)
+    pairs = []
+    for _ in range(40):
+        text = prose(rng, words)
+        pairs.append((edit(rng, text, rate), f"{text} {prose(rng, rng.randrange(words * 8))}"))
+    left, right = (sign(pa.array(side, pa.large_string()), 5, 128).values for side in zip(*pairs, strict=True))
+    assert may_contain(left, right, 0.5).all()
+    assert may_contain(right, left, 0.5).all()
+
+
+def test_signatures_exclude_texts_of_like_size_that_share_little():
+    rng = random.Random(7)
+    texts = []
+    for words in rng.choices(range(300, 3000), k=60):
+        shared = prose(rng, words // 6)
+        texts += [f"{shared} {prose(rng, words)}", f"{shared} {prose(rng, words)}"]
+    values = sign(pa.array(texts, pa.large_string()), 5, 128).values
+    assert may_contain(values[::2], values[1::2], 0.5).mean() < 0.05
+    assert may_contain(values[:1], sign(pa.array([prose(rng, 60_000)]), 5, 128).values, 0.5).all()
 
 
 def test_a_text_that_repeats_itself_fits_its_sample():

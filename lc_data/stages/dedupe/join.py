@@ -7,7 +7,7 @@ writes its part in an order of the pairs, and the tasks that add up take ranges 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.scratch import pick_batches, write_batches
 from lc_data.dedup.buckets import Groups, Keyed, candidate_pairs, group_equal, group_repeated
-from lc_data.dedup.containment import Overlaps, add_up, count_overlaps, gather_pairs
+from lc_data.dedup.containment import Overlaps, add_up, count_overlaps, gather_pairs, least_shared, may_contain
 from lc_data.dedup.decision import order_documents, remove_copies
 from lc_data.dedup.minhash import estimate_jaccard
 from lc_data.engine.task import Task, TaskRecord
@@ -78,6 +78,8 @@ class OverlapRange:
     """How many batches each file has."""
     sketches: Sketches
     containment: Containment
+    signed: bool
+    """Whether there are signatures of the same n-grams to look at once more."""
 
 
 def find_copies(task: Task, folder: StageFolder) -> TaskRecord:
@@ -104,14 +106,8 @@ def find_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     payload: PairsPartition = task.payload
     sketches, near = payload.keys.sketches, payload.near
     pairs = candidate_pairs(group_partition(payload.keys), partial(_weigh, sketches), near.all_pairs_up_to)
-    documents, places = np.unique(pairs, return_inverse=True)
-    signatures = sketches.signatures(documents)
-    left, right = places.reshape(-1, 2).T
-    likely = np.zeros(len(pairs), bool)
-    for start in range(0, len(pairs), 1 << 16):
-        rows = slice(start, start + (1 << 16))
-        estimate = estimate_jaccard(signatures[left[rows]], signatures[right[rows]])
-        likely[rows] = estimate >= near.threshold - near.signature_slack
+    least = near.threshold - near.signature_slack
+    likely = _compare(pairs, sketches, lambda left, right: estimate_jaccard(left, right) >= least)
     write_likely(f"{folder.work_uri}/pairs/{task.key}.arrow", pairs[likely], sketches)
     return TaskRecord(facts={"candidates": len(pairs), "likely": int(likely.sum())})
 
@@ -143,8 +139,11 @@ def find_contained(task: Task, folder: StageFolder) -> TaskRecord:
     pairs = gather_pairs(total.pairs)
     documents, places = np.unique(pairs, return_inverse=True)
     sampled = payload.sketches.look_up(documents, "sampled").column("sampled").to_numpy()
-    share = total.shared / sampled[places.reshape(-1, 2)].min(axis=1) if len(documents) else np.zeros(0)
-    likely = pairs[share >= payload.containment.threshold]
+    threshold = payload.containment.threshold
+    smaller = sampled[places.reshape(-1, 2)].min(axis=1) if len(documents) else np.zeros(0, np.int64)
+    likely = pairs[total.shared >= least_shared(smaller, threshold)]
+    if payload.signed:
+        likely = likely[_compare(likely, payload.sketches, partial(may_contain, threshold=threshold))]
     write_likely(f"{folder.work_uri}/contained/{task.key}.arrow", likely, payload.sketches)
     return TaskRecord(facts={"overlapping": len(pairs), "likely": len(likely)})
 
@@ -163,6 +162,22 @@ def group_partition(keys: KeyPartition) -> Groups:
                 yield Keyed(batch.column("key").to_numpy(), batch.column("document").to_numpy(), bits, start)
 
     return group_repeated(chunks)
+
+
+def _compare(
+    pairs: npt.NDArray[np.int64],
+    sketches: Sketches,
+    likely: Callable[[npt.NDArray[np.uint32], npt.NDArray[np.uint32]], npt.NDArray[np.bool_]],
+) -> npt.NDArray[np.bool_]:
+    """Which pairs are likely by their signatures."""
+    documents, places = np.unique(pairs, return_inverse=True)
+    signatures = sketches.signatures(documents)
+    left, right = places.reshape(-1, 2).T
+    found = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), 1 << 16):
+        rows = slice(start, start + (1 << 16))
+        found[rows] = likely(signatures[left[rows]], signatures[right[rows]])
+    return found
 
 
 def _weigh(sketches: Sketches, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -77,8 +77,12 @@ def band_partitions(context: StageContext, corpus: Corpus) -> int:
 
 
 def sample_partitions(context: StageContext, corpus: Corpus) -> int:
-    """How many partitions the sampled n-grams are joined in: a word has three bytes at least on average."""
+    """How many partitions the sampled n-grams are joined in: a word has three bytes at least on average.
+
+    Short documents have more than one in so many, up to a number of their own.
+    """
     containment = context.recipe.dedupe.containment
     if containment is None:
         return 1
-    return partitions(sum(entry.text_bytes for entry in corpus.entries) // (3 * containment.one_in))
+    sampled = sum(entry.text_bytes for entry in corpus.entries) // (3 * containment.one_in)
+    return partitions(sampled + corpus.documents * containment.min_keys)

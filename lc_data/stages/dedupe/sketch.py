@@ -23,8 +23,9 @@ from lc_data.dedup.buckets import number_documents, partition_of
 from lc_data.dedup.exact import exact_hashes
 from lc_data.dedup.minhash import band_keys, sign
 from lc_data.dedup.preference import rank_documents
+from lc_data.dedup.shingles import BASE
 from lc_data.engine.task import Task, TaskRecord
-from lc_data.recipe.dedupe import Containment, DedupeSection, NearDuplicates
+from lc_data.recipe.dedupe import DedupeSection, NearDuplicates
 
 KEY_SCHEMA = pa.schema([("key", pa.uint64()), ("document", pa.uint32())])
 """Band keys, and sampled n-grams: 12 bytes a key, of which there are billions."""
@@ -60,7 +61,7 @@ def sketch_schema(near: NearDuplicates | None) -> pa.Schema:
     """One row per document.
 
     ``batch`` and ``row`` say where its text lies in its shard, ``rank`` what is preferred to it, ``sampled`` how many
-    different n-grams its sample has, 0 where it takes no part.
+    different n-grams it has below the bound of the sample.
     """
     fields = [("id", pa.string()), ("domain", pa.string()), ("source", pa.string()), ("bytes", pa.int64()),
               ("batch", pa.int32()), ("row", pa.int32()), ("rank", pa.int64()), ("sampled", pa.int64())]  # fmt: skip
@@ -111,9 +112,8 @@ def _sketch_batch(batch: pa.RecordBatch, number: int, document: int, payload: Sk
         rows.bands.append(_band_rows(signed, document, salts, near))
     sampled = np.zeros(batch.num_rows, np.int64)
     if containment is not None:
-        sampled[signed.rows] = [len(sample) for sample in signed.samples]
-        sampled[sampled < containment.min_keys] = 0
-        rows.samples.append(_sample_rows(signed, document, sampled, salts, containment))
+        sampled[signed.rows] = signed.sampled
+        rows.samples.append(_sample_rows(signed, document, salts))
     columns = [
         *(batch.column(name) for name in ("id", "domain", "source")),
         pc.binary_length(batch.column("text")).cast(pa.int64()),
@@ -154,6 +154,8 @@ class _Signed:
     """Of those rows."""
     samples: list[npt.NDArray[np.uint64]]
     """Of those rows."""
+    sampled: npt.NDArray[np.int64]
+    """Of those rows: how many n-grams of the sample lie below its bound."""
 
 
 def _sign(batch: pa.RecordBatch, payload: SketchShard) -> _Signed:
@@ -162,17 +164,16 @@ def _sign(batch: pa.RecordBatch, payload: SketchShard) -> _Signed:
     text = batch.column("text") if wanted.all() else batch.column("text").filter(pa.array(wanted))
     rows = np.flatnonzero(wanted)
     count = near.bands * near.rows if near is not None else 0
-    one_in = containment.one_in if containment is not None else None
+    one_in, least = (containment.one_in, containment.min_keys) if containment is not None else (None, 0)
     if near is not None and containment is not None and near.ngram_words != containment.ngram_words:
         signed = sign(text, near.ngram_words, count)
-        samples = sign(text, containment.ngram_words, 0, one_in).samples
+        sample = sign(text, containment.ngram_words, 0, one_in, least)
     else:
         search = near or containment
-        signed = sign(text, search.ngram_words if search is not None else 1, count, one_in)
-        samples = signed.samples
+        signed = sample = sign(text, search.ngram_words if search is not None else 1, count, one_in, least)
     values = np.full((batch.num_rows, count), 0xFFFFFFFF, np.uint32)
     values[rows] = signed.values
-    return _Signed(values, rows, signed.shingles, samples)
+    return _Signed(values, rows, signed.shingles, sample.samples, sample.sampled)
 
 
 def _band_rows(signed: _Signed, document: int, salts: npt.NDArray[np.uint64], near: NearDuplicates) -> pa.RecordBatch:
@@ -184,24 +185,13 @@ def _band_rows(signed: _Signed, document: int, salts: npt.NDArray[np.uint64], ne
     )
 
 
-def _sample_rows(
-    signed: _Signed,
-    document: int,
-    sampled: npt.NDArray[np.int64],
-    salts: npt.NDArray[np.uint64],
-    containment: Containment,
-) -> pa.RecordBatch:
-    found = [
-        (row, sample) for row, sample in zip(signed.rows.tolist(), signed.samples, strict=True) if sampled[row] > 0
-    ]
-    rows = np.array([row for row, _ in found], np.int64)
-    # All lie below 2^64 / one_in: spread over all of 64 bits they can be partitioned by the highest.
-    keys = np.concatenate([np.zeros(0, np.uint64), *(sample * np.uint64(containment.one_in) for _, sample in found)])
-    numbers = number_documents(document, len(sampled))[rows]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(keys ^ np.repeat(salts[rows], sampled[rows])), pa.array(np.repeat(numbers, sampled[rows]))],
-        schema=KEY_SCHEMA,
-    )
+def _sample_rows(signed: _Signed, document: int, salts: npt.NDArray[np.uint64]) -> pa.RecordBatch:
+    sizes = np.array([len(sample) for sample in signed.samples], np.int64)
+    # Most lie below 2^64 / one_in: spread over all of 64 bits, one to one, they can be partitioned by the highest.
+    keys = np.concatenate([np.zeros(0, np.uint64), *signed.samples]) * BASE
+    numbers = number_documents(document, len(signed.values))[signed.rows]
+    columns = [keys ^ np.repeat(salts[signed.rows], sizes), np.repeat(numbers, sizes)]
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], schema=KEY_SCHEMA)
 
 
 def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
