@@ -31,7 +31,8 @@ class KeyValueCache:
             shape = (len(self.lengths), k.shape[1], self.capacity, k.shape[2])
             self._layers[layer] = (k.new_zeros(shape), v.new_zeros(shape))
         keys, values = self._layers[layer]
-        text = torch.arange(len(cu_seqlens) - 1, device=q.device).repeat_interleave(cu_seqlens.diff())
+        texts = torch.arange(len(cu_seqlens) - 1, device=q.device)
+        text = texts.repeat_interleave(cu_seqlens.diff(), output_size=len(q))  # a known size waits for no device
         place = self.lengths[text] + torch.arange(len(q), device=q.device) - cu_seqlens[:-1].long()[text]
         keys[text, :, place], values[text, :, place] = k, v
         if self._longest == 0:

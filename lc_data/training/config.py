@@ -26,10 +26,11 @@ _ARCHITECTURES: dict[str, str] = {
     "index": "IndexForCausalLM",
 }
 _WITHOUT_EFFECT = {
-    "_name_or_path", "architectures", "auto_map", "bos_token_id", "dtype", "eos_token_id", "initializer_range",
-    "max_length", "max_window_layers", "model_type", "name_or_path", "output_attentions", "output_hidden_states",
-    "pad_token_id", "return_dict", "rope_parameters", "rope_scaling", "rope_theta", "torch_dtype",
-    "transformers_version", "unk_token_id", "use_cache",
+    "_attn_implementation_autoset", "_name_or_path", "architectures", "attn_implementation", "auto_map", "bos_token_id",
+    "dtype", "eos_token_id", "initializer_range", "max_length", "max_window_layers", "model_type", "name_or_path",
+    "output_attentions", "output_hidden_states", "pad_token_id", "return_dict", "rope_parameters", "rope_scaling",
+    "rope_theta", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version", "unk_token_id",
+    "use_bfloat16", "use_cache",
 }  # fmt: skip
 # Fields that change the mathematics, and the only values under which they do not. (Rotary fields are read as a whole.)
 _ONLY: dict[str, tuple[Any, ...]] = {

@@ -62,7 +62,7 @@ def read_hub_config(folder: Path) -> HubConfig:
     """Read ``folder/config.json`` as transformers does; :class:`RecipeError` where it cannot, or is not installed."""
     read_content(folder)
     try:
-        config = _transformers().AutoConfig.from_pretrained(folder)
+        config = _transformers().AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError) as error:
         raise RecipeError(f"{folder}/config.json: transformers cannot read it: {error}") from error
     if (heads := getattr(config, "num_attention_heads", None)) is None:

@@ -155,7 +155,9 @@ def rotation(position_ids: Tensor, head_dim: int, rope: Rope, cu_seqlens: Tensor
         reach = position_ids[cu_seqlens[1:].long() - 1].double() + 1
         grown = rope.factor * (reach / rope.original_length).clamp(min=1) - (rope.factor - 1)
         exponents = torch.arange(0, head_dim, 2, dtype=torch.float64, device=position_ids.device) / (head_dim - 2)
-        turns = (turns * grown[:, None] ** -exponents).repeat_interleave(cu_seqlens.diff(), dim=0)
+        turns = (turns * grown[:, None] ** -exponents).repeat_interleave(
+            cu_seqlens.diff(), dim=0, output_size=len(position_ids)
+        )
     angles = (position_ids.to(torch.float64)[:, None] * turns)[:, None]
     return (angles.cos() * rope.magnitude).float(), (angles.sin() * rope.magnitude).float()
 

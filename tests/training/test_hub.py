@@ -198,6 +198,9 @@ def test_what_a_model_has_no_place_for_is_refused(tmp_path: Path) -> None:
         config.for_training(ModelSection(path="x", impl="hf", rope_base=1e6), 64)
     with pytest.raises(RecipeError, match="does not exist"):
         read_model_config(tmp_path / "nothing", "hf")
+    (tmp_path / "config.json").write_text('{"model_type": "index", "auto_map": {"AutoConfig": "modeling.IndexConfig"}}')
+    with pytest.raises(RecipeError, match="transformers cannot read it"):
+        read_model_config(tmp_path, "hf")
 
 
 def test_a_hub_model_is_no_own_one(tmp_path: Path) -> None:
