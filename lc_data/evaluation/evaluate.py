@@ -12,6 +12,7 @@ import torch
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.run import RunFolder
+from lc_data.evaluation.panel import measure_cloze, measure_gain, short_documents
 from lc_data.failure import Failure
 from lc_data.progress import Progress
 from lc_data.recipe.errors import RecipeError
@@ -27,6 +28,9 @@ from lc_data.training.position_loss import PositionLoss
 from lc_data.training.pretrain import check_vocabulary
 from lc_data.training.weights import weights_fingerprint
 
+_VERSION = 2
+"""Of what is measured: a file of another version is measured again."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,11 +43,7 @@ class Evaluation:
     @property
     def summary(self) -> str:
         """One line for people."""
-        lines = [
-            f"{name}: {r['all']['nll']:.4f} nats/token on {r['documents']:,} documents"
-            for name, r in self.results.items()
-        ]
-        return "; ".join(lines)
+        return "; ".join(_line(name, result) for name, result in self.results.items())
 
 
 def evaluate_run(recipe: Recipe, run_uri: str) -> Evaluation:
@@ -73,7 +73,9 @@ def evaluate(checkpoint: str | Path, run_uri: str, recipe: Recipe, name: str | N
     corpus = read_packed_corpus(run_uri, "held_out")
     check_vocabulary(read_model_config(folder, recipe.evaluation.impl), corpus.vocab_size, str(folder))
     place = RunFolder(run_uri).stage("evaluate").file(f"{label}/position_loss.json")
-    identity = fingerprint([weights_fingerprint(folder), corpus.plan_hash, recipe.evaluation.model_dump(mode="json")])
+    identity = fingerprint([
+        weights_fingerprint(folder), corpus.plan_hash, recipe.evaluation.model_dump(mode="json"), _VERSION,
+    ])  # fmt: skip
     if storage.exists(place):
         before = json.loads(storage.read_bytes(place))
         if before["fingerprint"] == identity:
@@ -82,7 +84,15 @@ def evaluate(checkpoint: str | Path, run_uri: str, recipe: Recipe, name: str | N
     table, documents = measure(model, PackedDataset(run_uri, plan="held_out"), corpus, recipe.evaluation)
     if not table.tokens.any():
         raise Failure(f"the plan held_out of {run_uri} holds no document to evaluate on: raise mixture.held_out.share")
-    result = {"fingerprint": identity, "seq_len": corpus.seq_len, "documents": documents, **table.as_json()}
+    cloze = measure_cloze(model, short_documents(run_uri))
+    result = {
+        "fingerprint": identity,
+        "seq_len": corpus.seq_len,
+        "documents": documents,
+        **table.as_json(),
+        "long_gain": measure_gain(model, run_uri, corpus.seq_len),
+        "cloze": cloze and cloze.as_json(),
+    }
     storage.write_atomic(place, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
     return Evaluation(True, {label: result})
 
@@ -110,6 +120,16 @@ def measure(
             # The token that position i predicts stands at position i + 1 of the same document.
             table.add(nll[is_target], pack["position_ids"][is_target] + 1, domains[is_target])
     return table, len(seen)
+
+
+def _line(name: str, result: dict[str, Any]) -> str:
+    gain, cloze = result["long_gain"], result["cloze"]
+    parts = [f"{name}: {result['all']['nll']:.4f} nats/token on {result['documents']:,} documents"]
+    if gain:
+        parts.append(f"{gain['gain']:+.4f} gained from long context ({gain['gain_cut']:+.4f} from short windows)")
+    if cloze:
+        parts.append(f"{cloze['accuracy']:.1%} of short documents' tokens known")
+    return ", ".join(parts)
 
 
 def _documents_to_count(documents: list[int], seen: set[int], limit: int | None) -> list[bool]:
