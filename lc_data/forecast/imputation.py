@@ -57,8 +57,8 @@ class Imputation:
         self._clusters = _cut_few(population)
 
     @property
-    def plausible_ratios(self) -> tuple[Floats, Floats]:
-        """For every document the least and the most tokens per byte that its domain has shown, with a quarter to spare.
+    def domain_ratios(self) -> tuple[Floats, Floats]:
+        """For every domain the least and the most tokens per byte that it has shown, with a quarter to spare.
 
         Zero where the domain's sample kept nothing.
         """
@@ -69,7 +69,7 @@ class Imputation:
         np.minimum.at(low, self.population.domain[kept], ratio / 1.25)
         np.maximum.at(high, self.population.domain[kept], ratio * 1.25)
         low[~np.isfinite(low)] = 0
-        return low[self.population.domain], high[self.population.domain]
+        return low, high
 
     def draw(self, generator: np.random.Generator) -> Completed:
         """Complete the corpus once."""

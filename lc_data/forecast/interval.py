@@ -51,23 +51,25 @@ def widen_rare(band: Band, imputation: Imputation, imputed: Floats, edges: Seque
     """Give rare cells room for the largest document that may plausibly lie in them, and their known tokens a floor.
 
     ``imputed`` [domains, buckets] is how many documents that were not looked at each cell was given on average. Of
-    input that was read in part, three times as many unseen documents have room as one that was read stands for.
+    input that was read in part, three times as many unseen documents have room as one that was read stands for; and
+    where ranges of files were read, what may lie in documents longer than a range.
     """
     step = _largest_plausible(imputation, imputed.shape, edges)
     step[imputed >= _RARE_DOCUMENTS] = 0
+    longer = _longer_than_ranges(imputation, imputed.shape, edges)
     low = np.maximum(band.low - step, 0)
     if imputation.population.is_whole:
         findings, population = imputation.findings, imputation.population
         cell = population.domain * imputed.shape[1] + assign_buckets(findings.tokens, edges)
         known = np.bincount(cell, findings.tokens, minlength=imputed.size).reshape(imputed.shape)
         low = np.minimum(np.maximum(low, known), band.low)
-    return Band(low, band.high + step)
+    return Band(low, band.high + np.maximum(step, longer))
 
 
 def _largest_plausible(imputation: Imputation, shape: tuple[int, ...], edges: Sequence[int]) -> Floats:
     """Tokens of the largest document not looked at that may lie in a cell, times those it stands for; 0 for none."""
     population = imputation.population
-    low, high = imputation.plausible_ratios
+    low, high = (ratio[population.domain] for ratio in imputation.domain_ratios)
     smaller, larger = (1.0, 1.0) if population.is_whole else _UNSEEN_SIZES
     least, most = population.size_bytes * low / smaller, population.size_bytes * high * larger
     stands_for = np.ones(len(least)) if population.is_whole else _UNSEEN * population.factor
@@ -78,3 +80,13 @@ def _largest_plausible(imputation: Imputation, shape: tuple[int, ...], edges: Se
         tokens = np.minimum(most[fits], end - 1) * stands_for[fits]
         np.maximum.at(step[:, bucket], population.domain[fits], tokens)
     return step
+
+
+def _longer_than_ranges(imputation: Imputation, shape: tuple[int, ...], edges: Sequence[int]) -> Floats:
+    """Tokens that documents longer than the ranges that were read may have, in the cells where such lie."""
+    room = np.zeros(shape)
+    low, high = imputation.domain_ratios
+    for unseen in imputation.population.long_unseen:
+        cells = np.array([*edges, np.inf]) > unseen.longer_than_bytes * low[unseen.domain]
+        room[unseen.domain, cells] += unseen.bytes * high[unseen.domain]
+    return room

@@ -23,6 +23,17 @@ Marks = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class LongUnseen:
+    """Documents longer than the ranges that were read of a domain's files: a range in which none begins lies in one."""
+
+    domain: int
+    longer_than_bytes: float
+    """The size of a range."""
+    bytes: float
+    """Bytes that they may have together."""
+
+
+@dataclass(frozen=True)
 class Population:
     """The documents that were read and are no duplicates of others; arrays [n]."""
 
@@ -37,6 +48,7 @@ class Population:
     sized: Marks
     """Whether what was read of its source was whole documents, so that their bytes are the bytes that were read. A
     range of a file of lines gives the documents that begin in it, which may be longer or shorter than the range."""
+    long_unseen: tuple[LongUnseen, ...] = ()
 
     @property
     def stratum(self) -> Integers:

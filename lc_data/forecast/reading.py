@@ -38,6 +38,12 @@ class Reading:
     beginnings: int
     """Compressed files of which only the beginning is read."""
 
+    def ranges(self, source: str) -> list[ReadPlan]:
+        """The plans that read ranges of a source's files of lines, where these were not read whole."""
+        plans = [plan for plan in self.plans if plan.source.name == source]
+        beginnings = any(_is_compressed(part) for plan in plans for part in plan.inputs)
+        return [] if self.sized[source] or self.factors[source] == 1 or beginnings else plans
+
     @property
     def is_whole(self) -> bool:
         """Whether it is all."""

@@ -26,8 +26,8 @@ from lc_data.corpus.shard import bound_batches, read_batches, sum_bytes, write_d
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.stage import Stage, StageContext, StageReport, bring_up_to_date
 from lc_data.forecast.meter import MeteredBackend
-from lc_data.forecast.population import Findings, Marks, Population, choose_sample
-from lc_data.forecast.reading import Reading
+from lc_data.forecast.population import Findings, LongUnseen, Marks, Population, choose_sample
+from lc_data.forecast.reading import Reading, plan_bytes
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages import bucket, dedupe, filter, ingest  # noqa: A004
 
@@ -125,7 +125,26 @@ def _population(reading: Reading, read: RunFolder, reports: dict[str, StageRepor
     cluster_of = np.concatenate(cluster)
     factors = np.array([reading.factors[plan.source.name] for plan in reading.plans])
     sized = np.array([reading.sized[plan.source.name] for plan in reading.plans])
-    return Population(np.concatenate(code), np.concatenate(size), cluster_of, factors[cluster_of], sized[cluster_of])
+    long_unseen = tuple(_long_unseen(reading, {reading.plans[number].key for number in pieces}, domains))
+    return Population(
+        np.concatenate(code), np.concatenate(size), cluster_of, factors[cluster_of], sized[cluster_of], long_unseen
+    )
+
+
+def _long_unseen(reading: Reading, filled: set[str], domains: list[str]) -> Iterator[LongUnseen]:
+    """How much may lie in documents longer than a range, by source: as much as the ranges in which none begins say.
+
+    Three more than were seen are allowed for (the rule of three), and two standard deviations of their number.
+    """
+    for name, factor in reading.factors.items():
+        plans = reading.ranges(name)
+        if not plans or plans[0].source.domain not in domains:
+            continue
+        empty = sum(plan.key not in filled for plan in plans)
+        share = min(1.0, (empty + 3 + 2 * empty**0.5) / len(plans))
+        read_bytes = sum(map(plan_bytes, plans))
+        code = domains.index(plans[0].source.domain)
+        yield LongUnseen(code, read_bytes / len(plans), share * factor * read_bytes)
 
 
 def _piece(file: str, plans: dict[str, int]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from lc_data.forecast.estimate import estimate
 from lc_data.forecast.imputation import Imputation
 from lc_data.forecast.interval import simultaneous_band
-from lc_data.forecast.population import Findings, Population, choose_sample
+from lc_data.forecast.population import Findings, LongUnseen, Population, choose_sample
 from tests.forecast.corpora import DOMAINS, EDGES, Corpus, draw_corpus, look_at, read_part, read_ranges, read_whole
 
 SEEDS = 60
@@ -120,3 +121,17 @@ def test_every_stratum_gives_its_least_or_all_of_it(rows: list[tuple[int, int]],
         assert sampled[mine].sum() >= min(10, mine.sum())
     octave = np.floor(np.log2(np.maximum(size, 1))).astype(np.int64) if len(rows) else size
     np.testing.assert_array_equal(population.stratum, domain * 64 + octave)
+
+
+def test_documents_longer_than_a_range_have_room_where_ranges_lay_inside_one() -> None:
+    size = np.full(400, 800, np.int64)
+    whole = np.ones(400, bool)
+    parts = Population(np.zeros(400, np.int64), size, np.arange(400) // 20, np.full(400, 10.0), ~whole)
+    found = []
+    for unseen in ((), (LongUnseen(domain=0, longer_than_bytes=8000, bytes=1_000_000),)):
+        population = replace(parts, long_unseen=unseen)
+        sampled = choose_sample(population, 100_000, 0, least_bytes=0)
+        imputation = Imputation(population, Findings(sampled, np.where(sampled, size // 4, 0)))
+        found.append(estimate(imputation, 1, [100, 1000, 10_000], 0, draws=50).band.high[0])
+    np.testing.assert_allclose(found[0][2:], 0)
+    np.testing.assert_allclose(found[1], [*found[0][:2], 312_500, 312_500])
