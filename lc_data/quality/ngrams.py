@@ -5,9 +5,9 @@ do. So each position of the text holds one number, that of the n-gram that begin
 once; from one n to the next a number is that of the pair (here, next place). After two or three lengths hardly a place
 of ordinary text is looked at again.
 
-Memory is bounded by the bytes of the text, whatever they are: 5 bytes a word, and in a long text 4 more and 4 to 8 bits
-to tell, before they get a place in a table, what occurs once; the tables take at most so many n-grams at a time and
-longer lists of them are numbered in parts.
+Memory is bounded by the bytes of the text, whatever they are: 5 bytes a word. A long text takes 4 to 8 bits a word more,
+which tell what occurs once before it gets a place in a table, and 4 bytes for each n-gram that occurs twice; the table
+takes at most so many n-grams at a time, and longer lists are numbered in parts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     """More places than these are marked first: two passes that keep what occurs once out of the table."""
     large_text_bytes: int = 8 << 20
     """In a text of this size words are marked, too."""
-    part: int = 1 << 20
+    part: int = 600_000
     """About how many different n-grams the table holds at a time."""
 
 
@@ -66,7 +66,7 @@ def ngram_chars(data: Bytes, offsets: Counts, classes: Bytes, wanted: Flags, lim
             most, first, different = 1, 0, 0
             if left:
                 # Two (n-2)-grams two places apart are an n-gram as well: lengths that nobody asks for are left out.
-                grams, left, most, first, different = _lengthen(grams, alive, left, scale if n > 2 else 1, limits)
+                left, most, first, different = _lengthen(grams, alive, left, scale if n > 2 else 1, limits)
             chars = _count_chars(lengths, long_words, first, n)
             out[row, 0, column] = (chars + (n - 1 if scale == 1 else 0)) * most
             if left and wanted[column]:
@@ -156,32 +156,34 @@ def _number_part(
 
 
 @kernel
-def _lengthen(grams: Numbers, alive: Flags, left: int, step: int, limits: Limits) -> tuple[Numbers, int, int, int, int]:
+def _lengthen(grams: Numbers, alive: Flags, left: int, step: int, limits: Limits) -> tuple[int, int, int, int]:
     """From the numbers of (n-1)-grams to those of n-grams, 0 where one occurs once; ``alive`` in step.
 
-    Returns them, at how many places one begins that occurs twice, the count of the commonest (1 where none does) and
-    its first place, and the greatest number.
+    Returns at how many places one begins that occurs twice, the count of the commonest (1 where none does) and its
+    first place, and how many numbers there are.
     """
-    likely, again, parts, out = left, np.zeros(0, np.uint64), 1, grams
+    likely, again, parts, base = left, np.zeros(0, np.uint64), 1, 0
     if left > limits.few_places:
         likely, again = _mark_pairs(grams, alive, left, step)
         parts += likely // limits.part
-        if parts > 1:
-            out = np.zeros(len(grams), np.uint32)
-    slots = _FIRST_SLOTS
-    while 7 * slots < 10 * (likely // parts + 1):
-        slots *= 2
-    different = 0
-    left, most, first = 0, 1, 0
-    for part in range(parts):
-        counts = _number_pairs(grams, out, alive, again, (part, parts, different, slots), step)
-        kept, part_most, part_first = _keep_repeated(out, alive, counts, different)
+    # In parts, a place whose n-gram has its new number already is still read by others for its old one: new numbers
+    # are then greater than all old ones, and from each the old one is known.
+    old = np.empty(left + 1 if parts > 1 else 0, np.uint32)
+    if parts > 1:
+        base = int(grams.max())
+    room = _FIRST_SLOTS
+    while 7 * room < 10 * (likely // parts + 1):
+        room *= 2
+    left, most, first, given = 0, 1, 0, 0
+    for number in range(parts):
+        counts = _number_pairs(grams, alive, again, (number, parts, base, given, room, step), old)
+        kept, part_most, part_first = _keep_repeated(grams, alive, counts, base + given, old[given:])
         if part_most > most or (part_most == most > 1 and part_first < first):
             most, first = part_most, part_first
         left += kept
-        different += len(counts)
-    _find_alive(out, alive)
-    return out, left, most, first, different
+        given += len(counts)
+    _settle(grams, alive, base)
+    return left, most, first, given
 
 
 @kernel
@@ -199,13 +201,14 @@ def _mark_pairs(grams: Numbers, alive: Flags, left: int, step: int) -> tuple[int
 
 @kernel
 def _number_pairs(
-    grams: Numbers, out: Numbers, alive: Flags, again: Hashes, part: tuple[int, int, int, int], step: int
+    grams: Numbers, alive: Flags, again: Hashes, part: tuple[int, int, int, int, int, int], old: Numbers
 ) -> Numbers:
-    """Number the pairs of one part, ``(part, parts, numbers given before, slots)``; the count of each.
+    """Number the pairs of one part, in place; the count of each.
 
-    ``out`` may be ``grams`` itself where there is one part: a place is read before it is written.
+    ``part`` is its number, the number of parts, the greatest old number, how many new ones are given, the slots of the
+    table, and how far apart the two of a pair are. In the only part a place without a pair gets 0.
     """
-    number, parts, before, room = part
+    number, parts, base, given, room, step = part
     keys, numbers, counts = np.zeros(room, np.uint64), np.empty(room, np.uint32), np.zeros(room, np.uint32)
     pairs, places = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.int64)
     slots, found = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint32)
@@ -216,10 +219,13 @@ def _number_pairs(
         count = 0
         low, high = block * _BLOCK, min((block + 1) * _BLOCK, len(grams) - step)
         for place in range(low, high):
-            pairs[count], places[count] = _pair(grams[place], grams[place + step]), place
-            count += (grams[place] != 0) & (grams[place + step] != 0)
-        if number == 0:
-            out[low : low + _BLOCK] = 0
+            first, second = grams[place], grams[place + step]
+            if parts > 1:
+                first, second = _as_it_was(first, base, old), _as_it_was(second, base, old)
+            pairs[count], places[count] = _pair(first, second), place
+            count += (first != 0) & (second != 0)
+        if parts == 1:
+            grams[low : low + _BLOCK] = 0
         if parts > 1 or len(again):
             count = _keep_likely(pairs, places, count, again, number, parts)
         keys, numbers = make_room(used, count, keys, numbers)
@@ -228,8 +234,16 @@ def _number_pairs(
         used = number_keys(pairs[:count], used, keys, numbers, slots, found)
         for index in range(count):
             counts[found[index]] += np.uint32(1)
-            out[places[index]] = np.uint32(before + 1) + found[index]
+            grams[places[index]] = np.uint32(base + given + 1) + found[index]
+            if parts > 1:
+                old[given + found[index]] = np.uint32(pairs[index] >> _HALF)
     return counts[:used]
+
+
+@kernel
+def _as_it_was(number: np.uint32, base: int, old: Numbers) -> np.uint32:
+    """The old number of a place, whether or not it has its new one."""
+    return old[number - np.uint32(base + 1)] if number > base else number
 
 
 @kernel
@@ -246,20 +260,23 @@ def _keep_likely(pairs: Hashes, places: Counts, count: int, again: Hashes, numbe
 
 
 @kernel
-def _keep_repeated(out: Numbers, alive: Flags, counts: Numbers, before: int) -> tuple[int, int, int]:
-    """Put 0 where an n-gram of a part occurs once; where it does not: at how many places, the most often, and where."""
+def _keep_repeated(grams: Numbers, alive: Flags, counts: Numbers, before: int, old: Numbers) -> tuple[int, int, int]:
+    """Where an n-gram of a part occurs once, put the old number back, or 0 in the only part.
+
+    Returns at how many places one begins that occurs twice, the count of the commonest (1 where none does), and where.
+    """
     kept, most, first = 0, np.uint32(1), 0
     low = np.uint32(before + 1)
     for block in range(len(alive)):
         if not alive[block]:
             continue
-        for place in range(block * _BLOCK, min((block + 1) * _BLOCK, len(out) - 1)):
-            number = out[place]
+        for place in range(block * _BLOCK, min((block + 1) * _BLOCK, len(grams) - 1)):
+            number = grams[place]
             if number < low:
                 continue
             count = counts[number - low]
             if count == 1:
-                out[place] = 0
+                grams[place] = old[number - low] if len(old) else np.uint32(0)
                 continue
             kept += 1
             if count > most:
@@ -268,12 +285,15 @@ def _keep_repeated(out: Numbers, alive: Flags, counts: Numbers, before: int) -> 
 
 
 @kernel
-def _find_alive(grams: Numbers, alive: Flags) -> None:
+def _settle(grams: Numbers, alive: Flags, base: int) -> None:
+    """Numbers begin with 1 again, 0 where there is none above ``base``; blocks without any are left out from now on."""
     for block in range(len(alive)):
         if alive[block]:
             any_left = False
             for place in range(block * _BLOCK, min((block + 1) * _BLOCK, len(grams) - 1)):
-                any_left |= grams[place] != 0
+                number = grams[place]
+                grams[place] = number - np.uint32(base) if number > base else np.uint32(0)
+                any_left |= number > base
             alive[block] = any_left
 
 
