@@ -9,7 +9,7 @@ own shares: carrying the emptiest packs, say, would take the domains of short do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -30,6 +30,8 @@ from lc_data.recipe.packing import PackSection
 
 _WITHIN, _SPREAD, _METHOD, _CURRICULUM, _WINDOW = range(5)
 """What a block's random numbers are for."""
+STRETCH_BLOCKS = 32
+"""Blocks that are planned apart from others: 131,072 rows, 4.3 billion tokens of 32K each."""
 _BUCKET_WEIGHT = 0.25
 """What an uneven length bucket weighs in the order of packs, against an uneven domain."""
 
@@ -103,6 +105,109 @@ class _Kinds:
         return queue, off
 
 
+@dataclass(frozen=True)
+class Rest:
+    """What blocks leave to the ones after them."""
+
+    pieces: Pieces
+    """in rows that are not full or no whole batch, in their order"""
+    ahead: np.ndarray
+    """float64 [kinds]: how much more than its share of each kind the rows before hold, in rows"""
+
+    @classmethod
+    def none(cls, kinds: int) -> Rest:
+        """Return nothing."""
+        return cls(Pieces.none(), np.zeros(kinds))
+
+
+class Planning:
+    """A plan that is to be made, as stretches that are planned apart, each with a block that joins it to the next.
+
+    A block needs what the one before it left over, so blocks alone cannot be planned side by side. Stretches of
+    ``STRETCH_BLOCKS`` can: all but the last block of each is planned from nothing, in any process, and the last one,
+    planned when its turn comes, takes up what its own stretch and the one before have left over. So rows are as full as
+    in one long chain, nothing moves by more than a stretch, and one block in 32 is planned after the other.
+    """
+
+    def __init__(self, stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int) -> None:
+        self._stages, self._packing, self._seed = stages, packing, seed
+        self._kinds = _Kinds.of([draw for stage in stages for draw in stage])
+        self._schedule = [
+            (number, block, blocks)
+            for number, stage in enumerate(stages)
+            for blocks in [_block_count(stage, packing)]
+            for block in range(blocks)
+        ]
+        # Text that is cut at row ends cannot be laid behind other text, and a curriculum's few blocks are its cycles.
+        is_chain = packing.method == "concat" or packing.curriculum != "natural"
+        most = max(len(self._schedule), 1) if is_chain else STRETCH_BLOCKS
+        self._begins = range(0, len(self._schedule), most)
+
+    @property
+    def stretches(self) -> int:
+        """In how many stretches it is planned."""
+        return len(self._begins)
+
+    def plan_stretch(self, number: int) -> Generator[PlannedBlock, None, Rest]:
+        """Plan a stretch but for its last block; its packs are numbered from 0. Returns what is left over."""
+        rest, first_pack = Rest.none(self._kinds.count), 0
+        for ordinal in self._ordinals(number)[:-1]:
+            planned, rest = self._plan_block(ordinal, rest)
+            yield _renumber(planned, first_pack)
+            first_pack += planned.block.packs
+        return rest
+
+    def join(
+        self, stretches: Iterable[Generator[PlannedBlock, None, Rest]], first_pack: int = 0
+    ) -> Iterator[PlannedBlock]:
+        """Yield the blocks of the whole plan, from :meth:`plan_stretch` of every stretch in their order."""
+        left = Rest.none(self._kinds.count)
+        for number, stretch in enumerate(stretches):
+            rest, begin = None, first_pack
+            while rest is None:
+                try:
+                    planned = next(stretch)
+                except StopIteration as end:
+                    rest = end.value
+                else:
+                    first_pack += planned.block.packs
+                    yield from _cut(_renumber(planned, begin), self._packing)
+            planned, left = self._plan_block(self._ordinals(number)[-1], self._both(number, left, rest))
+            yield from _cut(_renumber(planned, first_pack), self._packing)
+            first_pack += planned.block.packs
+
+    def _ordinals(self, number: int) -> range:
+        begin = self._begins[number]
+        return range(begin, min(begin + self._begins.step, len(self._schedule)))
+
+    def _both(self, number: int, before: Rest, own: Rest) -> Rest:
+        """Add up what the stretch before has left and what this one has; other stages have their own shares."""
+        ordinals = self._ordinals(number)
+        anew = any(self._schedule[ordinal][1] == 0 for ordinal in ordinals)
+        pieces = Pieces.concatenate([before.pieces, own.pieces])
+        return Rest(pieces, own.ahead if anew else before.ahead + own.ahead)
+
+    def _plan_block(self, ordinal: int, rest: Rest) -> tuple[PlannedBlock, Rest]:
+        """Plan a block, its packs numbered from 0, behind what others have left; what it leaves is the second."""
+        stage, block, blocks = self._schedule[ordinal]
+        packing, draws = self._packing, self._stages[stage]
+        key, label = child_key(self._seed, ordinal), sum(map(len, self._stages[:stage]))
+        ahead = rest.ahead if block else np.zeros_like(rest.ahead)
+        whole = packing.method == "concat"
+        drawn = [draw.pieces(block, blocks, label + i, whole) for i, draw in enumerate(draws)]
+        rows = _fill(Pieces.concatenate([rest.pieces, *drawn]), len(rest.pieces), packing, key)
+        queue, off = self._kinds.compare(rows, self._kinds.shares(draws, label))
+        order = spread(queue, off, ahead, child_key(key, _SPREAD))
+        if ordinal < len(self._schedule) - 1:
+            order = order[~rows.unfinished[order]]
+            order = order[: len(order) // packing.global_batch_packs * packing.global_batch_packs]
+        kept = np.zeros(rows.count, bool)
+        kept[order] = True
+        written = _write_down(rows, _training_order(rows, order, packing, key), packing, key, 0)
+        left = Rest(rows.pieces.select(~kept[rows.row]), ahead + off[order].sum(axis=0))
+        return PlannedBlock(stage, block, written), left
+
+
 def plan_packs(
     stages: Sequence[Sequence[Draw]], packing: PackSection, seed: int, first_pack: int = 0
 ) -> Iterator[PlannedBlock]:
@@ -113,34 +218,8 @@ def plan_packs(
     than ``block_packs`` packs, a whole number of batches, and with a growing curriculum several may make up a cycle.
     Packs are numbered from ``first_pack``.
     """
-    kinds = _Kinds.of([draw for stage in stages for draw in stage])
-    schedule = [
-        (number, block, blocks)
-        for number, stage in enumerate(stages)
-        for blocks in [_block_count(stage, packing)]
-        for block in range(blocks)
-    ]
-    carried = Pieces.none()
-    for ordinal, (number, block, blocks) in enumerate(schedule):
-        key, label = child_key(seed, ordinal), sum(map(len, stages[:number]))
-        if block == 0:
-            wanted, ahead = kinds.shares(stages[number], label), np.zeros(kinds.count)
-        whole = packing.method == "concat"
-        drawn = [draw.pieces(block, blocks, label + i, whole) for i, draw in enumerate(stages[number])]
-        rows = _fill(Pieces.concatenate([carried, *drawn]), len(carried), packing, key)
-        queue, off = kinds.compare(rows, wanted)
-        order = spread(queue, off, ahead, child_key(key, _SPREAD))
-        if ordinal < len(schedule) - 1:
-            order = order[~rows.unfinished[order]]
-            order = order[: len(order) // packing.global_batch_packs * packing.global_batch_packs]
-        ahead = ahead + off[order].sum(axis=0)
-        kept = np.zeros(rows.count, bool)
-        kept[order] = True
-        carried = rows.pieces.select(~kept[rows.row])
-        whole_block = _write_down(rows, _training_order(rows, order, packing, key), packing, key, first_pack)
-        first_pack += len(order)
-        for part in _cut(whole_block, packing):
-            yield PlannedBlock(number, block, part)
+    planning = Planning(stages, packing, seed)
+    return planning.join(map(planning.plan_stretch, range(planning.stretches)), first_pack)
 
 
 def plan_longest_first(document: np.ndarray, length: np.ndarray, packing: PackSection) -> Iterator[PlannedBlock]:
@@ -217,12 +296,18 @@ def _emit(rows: Rows, order: np.ndarray, within: np.ndarray, first_pack: int) ->
     )
 
 
-def _cut(block: PlanBlock, packing: PackSection) -> Iterator[PlanBlock]:
+def _renumber(planned: PlannedBlock, first_pack: int) -> PlannedBlock:
+    """Number packs from ``first_pack`` on that were numbered from 0."""
+    return replace(planned, block=replace(planned.block, pack=planned.block.pack + first_pack))
+
+
+def _cut(planned: PlannedBlock, packing: PackSection) -> Iterator[PlannedBlock]:
     """Cut a block into such of at most block_packs packs, whole batches each but for the last."""
+    block = planned.block
     if not block.pieces:
         return
     most = packing.block_packs // packing.global_batch_packs * packing.global_batch_packs
     borders = np.arange(block.first_pack, block.first_pack + block.packs + most, most)
     rows = np.searchsorted(block.pack, borders)
     for begin, end in pairwise(rows.tolist()):
-        yield block.take(slice(begin, end))
+        yield replace(planned, block=block.take(slice(begin, end)))

@@ -1,13 +1,14 @@
 """Pack: the plan of the rows, for every purpose, written block by block.
 
-Each purpose is one task: a plan is a chain, because what does not fill up in one block is carried into the next. It
-reads the index and the sampling plan, never a shard: about a third of a second per million documents. Documents that
-the recipe excludes are taken out of the finished plan, so that no other pack changes (``lc_data.packing.take_down``).
+Each purpose is written by one task, because numbers and hashes run through a plan; the blocks of a large one are
+planned side by side before (``pack_stretches``). Both read the index and the sampling plan, never a shard. Documents
+that the recipe excludes are taken out of the finished plan, so that no other pack changes
+(``lc_data.packing.take_down``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -29,7 +30,7 @@ from lc_data.mixing.stream import stratum_streams
 from lc_data.packing.audit import PlanAudit
 from lc_data.packing.lineage import pack_hashes
 from lc_data.packing.plan import EXCLUDED_FILE, EXCLUDED_SCHEMA, PlanBlock, PlanDigest, plan_hash
-from lc_data.packing.planner import Draw, PlannedBlock, plan_longest_first, plan_packs
+from lc_data.packing.planner import PlannedBlock, Planning, Rest, plan_longest_first
 from lc_data.packing.subject import Subject
 from lc_data.packing.take_down import Mender, Spare, TakeDown
 from lc_data.recipe.mixture import MixtureSection
@@ -39,6 +40,15 @@ from lc_data.stages.anchor import check_anchor, find_anchor
 from lc_data.stages.balance import HELD_OUT_FILE, SAMPLING_FILE
 from lc_data.stages.exclusion import check_exclusion, find_excluded
 from lc_data.stages.kept import Kept, keep_packs, pieces_of
+from lc_data.stages.pack_stretches import (
+    StretchOrder,
+    draws_of,
+    is_parallel,
+    plan_stretch,
+    read_planning,
+    read_stretch,
+    write_streams,
+)
 from lc_data.stages.plan_facts import describe
 from lc_data.stages.purposes import HELD_OUT, Supply, held_out_packing, purposes_of, supply_of
 
@@ -60,6 +70,8 @@ class _Order:
     """What every row begins with, where the mask is ``anchor``."""
     kept: Kept | None = None
     """The packs of an earlier plan that this one begins with."""
+    is_parallel: bool = False
+    """Whether its stretches are planned by tasks of their own."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ def pack(context: StageContext) -> Outcome:
     table = pa.table({"document": excluded}, EXCLUDED_SCHEMA)
     entry = write_table(context.folder.uri, EXCLUDED_FILE, table, tokens)
     kept = keep_packs(context.run, context.recipe.pack, find_anchor(context.run, corpus, context.recipe.pack))
+    sampling = read_table(context.run.stage("balance").file(SAMPLING_FILE)).to_pylist()
     orders = [
         _Order(
             run_uri=context.run.uri,
@@ -96,14 +109,23 @@ def pack(context: StageContext) -> Outcome:
             seed=child_seed(seed, "pack", purpose.name, *_names(purpose.packing.keep)),
             anchor_id=find_anchor(context.run, corpus, purpose.packing),
             kept=None if purpose.packing.keep is None else kept,
+            is_parallel=is_parallel(_tokens_of_stages(sampling, purpose.name), purpose.packing),
         )
         for purpose in purposes_of(context.recipe, corpus)
     ]
     if orders and orders[0].purpose == "pretrain":
         held = replace(
-            orders[0], purpose=HELD_OUT, stages=(HELD_OUT,), mixture=MixtureSection(), seed=0, anchor_id=None, kept=None
+            orders[0],
+            purpose=HELD_OUT,
+            stages=(HELD_OUT,),
+            mixture=MixtureSection(),
+            seed=0,
+            anchor_id=None,
+            kept=None,
+            is_parallel=False,
         )
         orders.append(replace(held, packing=held_out_packing(context.recipe.pack)))
+    _plan_stretches(context, orders)
     tasks = [Task(order.purpose, order, corpus.length.nbytes) for order in orders]
     records = context.map("plan", _plan, tasks)
     plans = {order.purpose: record.facts for order, record in zip(orders, records, strict=True)}
@@ -140,7 +162,7 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     held = _marks(run.stage("balance").file(HELD_OUT_FILE), corpus)
     excluded = _marks(folder.file(EXCLUDED_FILE), corpus)
     training = order.purpose != HELD_OUT
-    plan = _plan_training(run, order, supply, held) if training else _plan_held_out(supply, held, excluded)
+    plan = _plan_training(folder, order, supply, held) if training else _plan_held_out(supply, held, excluded)
     subject = Subject(supply.trainable, supply.stratum, excluded, len(supply.domains), supply.n_buckets)
     mender = Mender(subject, plan.spares, order.packing)
     audit = PlanAudit(subject, order.packing, plan.planned)
@@ -180,29 +202,60 @@ def _marks(uri: str, corpus: TokenizedCorpus) -> np.ndarray:
     return marks
 
 
-def _plan_training(run: RunFolder, order: _Order, supply: Supply, held: np.ndarray) -> _Plan:
+def _plan_training(folder: StageFolder, order: _Order, supply: Supply, held: np.ndarray) -> _Plan:
+    run = RunFolder(order.run_uri)
     planned = _planned_tokens(run, order, supply)
     blocks = order.kept.blocks(run) if order.kept else []
     kept = pieces_of(blocks)
     streams = supply.streams_behind(held, kept)
-    begins = np.cumsum(planned, axis=0) - planned
-    stages: list[list[Draw]] = [[] for _ in planned]
     documents = np.bincount(supply.stratum[kept.document[kept.start == 0]], minlength=supply.n_strata)
     spares = {}
     for number, stream in streams.items():
         total = int(planned[:, number].sum())
         documents[number] += stream.documents_before(total)
         spares[number] = Spare(*(stream.spare(total) if isinstance(stream, ContinuedStream) else (stream, total)))
-        for stage, begin, tokens in zip(stages, begins[:, number].tolist(), planned[:, number].tolist(), strict=True):
-            if tokens:
-                stage.append(Draw(stream, tokens, number // supply.n_buckets, number % supply.n_buckets, begin))
+    planning = Planning(draws_of(streams, planned, supply.n_buckets), order.packing, order.seed)
     if order.kept is None:
-        return _Plan(plan_packs(stages, order.packing, order.seed), planned, documents, spares)
+        return _Plan(planning.join(_stretches(planning, order, folder)), planned, documents, spares)
     first = (PlannedBlock(0, cycle, block) for cycle, block in enumerate(blocks))
-    then = plan_packs(stages, order.packing, order.seed, order.kept.packs)
+    then = planning.join(_stretches(planning, order, folder), order.kept.packs)
     behind = (replace(each, stage=each.stage + 1) for each in then)
     planned = np.vstack((supply.tokens_of(kept).reshape(1, -1), planned))
     return _Plan(chain(first, behind), planned, documents, spares)
+
+
+def _stretches(planning: Planning, order: _Order, folder: StageFolder) -> Iterator[Generator[PlannedBlock, None, Rest]]:
+    """Yield the stretches of a plan, as tasks have left them, or planned here."""
+    for number in range(planning.stretches):
+        if order.is_parallel:
+            yield read_stretch(folder, StretchOrder(order.purpose, order.packing, order.seed, number))
+        else:
+            yield planning.plan_stretch(number)
+
+
+def _draw(task: Task, folder: StageFolder) -> TaskRecord:
+    """Write down what a large plan draws from, and find out in how many stretches it is planned."""
+    order: _Order = task.payload
+    run = RunFolder(order.run_uri)
+    supply = supply_of(TokenizedCorpus.open(run), order.domains, order.packing, order.mixture)
+    streams = supply.streams(_marks(run.stage("balance").file(HELD_OUT_FILE), supply.corpus))
+    write_streams(folder, order.purpose, streams, _planned_tokens(run, order, supply), supply.n_buckets)
+    planning = read_planning(folder, StretchOrder(order.purpose, order.packing, order.seed, 0))
+    return TaskRecord(facts={"stretches": planning.stretches})
+
+
+def _plan_stretches(context: StageContext, orders: list[_Order]) -> None:
+    """Plan the stretches of large plans side by side, into the work folder."""
+    large = [order for order in orders if order.is_parallel]
+    drawn = context.map("draw", _draw, [Task(order.purpose, order) for order in large]) if large else []
+    stretches = [
+        StretchOrder(order.purpose, order.packing, order.seed, number)
+        for order, record in zip(large, drawn, strict=True)
+        for number in range(record.facts["stretches"])
+    ]
+    if stretches:
+        tasks = [Task(f"{stretch.purpose}-{stretch.number:05d}", stretch) for stretch in stretches]
+        context.map("stretches", plan_stretch, tasks)
 
 
 def _plan_held_out(supply: Supply, held: np.ndarray, excluded: np.ndarray) -> _Plan:
@@ -218,6 +271,13 @@ def _plan_held_out(supply: Supply, held: np.ndarray, excluded: np.ndarray) -> _P
         documents=np.bincount(stratum, minlength=supply.n_strata),
         spares={number: Spare(stream, stream.tokens) for number, stream in streams.items()},
     )
+
+
+def _tokens_of_stages(sampling: list[dict[str, Any]], purpose: str) -> np.ndarray:
+    """Return the tokens that each mixture stage of a purpose draws, int64 [n_stages]."""
+    mine = [(row["stage"], row["planned_tokens"]) for row in sampling if row["purpose"] == purpose]
+    stages, tokens = np.array(mine, np.int64).reshape(-1, 2).T
+    return np.bincount(stages, weights=tokens).astype(np.int64)
 
 
 def _planned_tokens(run: RunFolder, order: _Order, supply: Supply) -> np.ndarray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lc_data.mixing.stream import DocumentStream
+from lc_data.packing import planner
 from lc_data.packing.audit import PlanAudit, PlanAuditError
 from lc_data.packing.plan import PlanBlock, plan_hash
-from lc_data.packing.planner import Draw, plan_longest_first, plan_packs
+from lc_data.packing.planner import Draw, PlannedBlock, Planning, Rest, plan_longest_first, plan_packs
 from lc_data.packing.subject import Subject
 from lc_data.recipe.packing import PackSection
 
@@ -134,6 +136,54 @@ def test_long_plans_hold_their_shares_in_every_five_batches_and_fill_their_rows(
     sums = np.vstack([np.zeros(3), np.cumsum(tokens, axis=0)])
     windows = (sums[80:] - sums[:-80])[::16]
     assert np.abs(windows / windows.sum(axis=1, keepdims=True) - shares).max() < 0.02
+
+
+@settings(deadline=None, max_examples=60)
+@given(SIZES, SHAPES, st.integers(0, 2**63), st.data())
+def test_stretches_planned_apart_and_in_any_order_are_the_plan(
+    sizes: list[list[int]], packing: PackSection, seed: int, data: Any
+) -> None:
+    """With stretches of two blocks, so that even these plans have several, over two mixture stages."""
+    streams = corpus(sizes, packing.seq_len)
+    first = draws_of(streams, [data.draw(st.sampled_from([0, 0.3, 1, 2.6])) for _ in streams])
+    second = [replace(draw, begin=draw.tokens, tokens=draw.stream.tokens) for draw in first]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planner, "STRETCH_BLOCKS", 2)
+        planning = Planning([first, second], packing, seed)
+        order = data.draw(st.permutations(range(planning.stretches)))
+        apart = {number: returned(planning.plan_stretch(number)) for number in order}
+        joined = list(planning.join(again(*apart[number]) for number in range(planning.stretches)))
+        serial = list(plan_packs([first, second], packing, seed))
+    assert [(each.stage, each.cycle) for each in joined] == [(each.stage, each.cycle) for each in serial]
+    blocks = [each.block for each in joined]
+    assert plan_hash(blocks, packing.seq_len) == plan_hash((each.block for each in serial), packing.seq_len)
+    check_rows(blocks, packing)
+    drawn = [draw.stream.draw(draw.begin, draw.begin + draw.tokens, 0) for draw in (*first, *second)]
+    assert pieces_of(blocks) == Counter(
+        row
+        for p in drawn
+        for row in zip(p.document.tolist(), p.start.tolist(), p.length.tolist(), p.part.tolist(), strict=True)
+    )
+
+
+def returned(stretch: Generator[PlannedBlock, None, Rest]) -> tuple[list[PlannedBlock], Rest]:
+    """What a stretch yields, and what it returns."""
+    blocks: list[PlannedBlock] = []
+    while True:
+        try:
+            blocks.append(next(stretch))
+        except StopIteration as end:
+            return blocks, end.value
+
+
+def again(blocks: list[PlannedBlock], rest: Rest) -> Generator[PlannedBlock, None, Rest]:
+    yield from blocks
+    return rest
+
+
+def test_stretches_fill_their_rows_and_hold_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "STRETCH_BLOCKS", 3)
+    test_long_plans_hold_their_shares_in_every_five_batches_and_fill_their_rows()
 
 
 @pytest.mark.parametrize("seq_len", [8193, 8192, 777])

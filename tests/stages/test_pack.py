@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ import pytest
 
 from lc_data.corpus.fingerprint import file_checksum
 from lc_data.corpus.manifest import Manifest
-from lc_data.corpus.run import RunFolder
+from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.corpus.shard import read_table
 from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.engine.backend import SerialBackend
+from lc_data.engine.ray_backend import open_ray
 from lc_data.engine.stage import bring_up_to_date
-from lc_data.engine.task import TaskError
+from lc_data.engine.task import Task, TaskError, TaskRecord
 from lc_data.packing import planner
 from lc_data.packing.plan import PLAN_SCHEMA, PlanBlock, plan_hash
-from lc_data.stages import balance, pack
+from lc_data.recipe.engine import EngineSection
+from lc_data.stages import balance, pack, pack_stretches
 from tests.stages.bucketed import write_bucketed
 from tests.stages.test_balance import EDGES, LENGTHS, recipe
 
@@ -103,3 +106,55 @@ def test_a_planner_that_loses_a_token_publishes_nothing(tmp_path: Path, monkeypa
     with pytest.raises(TaskError, match="PlanAuditError: stratum"):
         packed(tmp_path)
     assert not RunFolder(str(tmp_path)).stage("pack").is_published()
+
+
+MANY = {"books": [*range(900, 3300, 40)], "chat": [*range(40, 400, 6)], "web": [*range(10, 400)]}
+
+
+@pytest.mark.parametrize("method", ["best_fit", "one_per_row", "pow2"])
+def test_a_plan_in_stretches_is_the_same_whoever_plans_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Tasks of their own, a part of them done before a crash, or the task that writes the plan."""
+    keys: dict[str, Any] = {
+        "pack": {"seq_len": 512, "block_packs": 2, "global_batch_packs": 2, "method": method, "min_piece_tokens": 8},
+        "mixture": {"budget_tokens": 90_000, "weights": {"books": 1, "web": 1}},
+    }
+    _, manifest = packed(tmp_path / "apart", MANY, **keys)
+    timing = json.loads((tmp_path / "apart" / "pack" / "timing.json").read_text())
+    assert list(timing["phases"]) == ["draw", "stretches", "plan"]
+    assert not (tmp_path / "apart" / "pack" / "work").exists()
+
+    honest, done = pack_stretches.plan_stretch, []
+
+    def stopped(task: Task, folder: StageFolder) -> TaskRecord:
+        if len(done) == 1:
+            raise RuntimeError("the machine is gone")
+        done.append(task.key)
+        return honest(task, folder)
+
+    monkeypatch.setattr(pack, "plan_stretch", stopped)
+    with pytest.raises(TaskError, match="the machine is gone"):
+        packed(tmp_path / "crashed", MANY, **keys)
+    monkeypatch.setattr(pack, "plan_stretch", honest)
+    assert packed(tmp_path / "crashed", MANY, **keys)[1].model_dump_json() == manifest.model_dump_json()
+
+    monkeypatch.setattr(pack, "is_parallel", lambda tokens, packing: False)
+    run, alone = packed(tmp_path / "alone", MANY, **keys)
+    assert alone.model_dump_json() == manifest.model_dump_json()
+    assert list(json.loads((tmp_path / "alone" / "pack" / "timing.json").read_text())["phases"]) == ["plan"]
+    assert sum(block.packs for block in blocks_of(run, alone, "pretrain")) == alone.facts["plans"]["pretrain"]["packs"]
+
+
+def test_stretches_planned_by_ray_are_those_planned_in_turn(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {
+        "pack": {"seq_len": 512, "block_packs": 2, "global_batch_packs": 2},
+        "mixture": {"budget_tokens": 90_000, "weights": {"books": 1, "web": 1}},
+    }
+    _, manifest = packed(tmp_path / "serial", MANY, **keys)
+    run = RunFolder(str(tmp_path / "ray"))
+    write_bucketed(run, MANY, EDGES, sft=("chat",))
+    bring_up_to_date(balance.STAGE, recipe(**keys), run, SerialBackend())
+    with open_ray(EngineSection(backend="ray", workers=2)) as backend:
+        made = bring_up_to_date(pack.STAGE, recipe(**keys), run, backend).manifest
+    assert made.model_dump_json() == manifest.model_dump_json()
