@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from lc_data.bench.text import cut_documents, edit
+from lc_data.bench.dedupe_text import make_documents, make_vocabulary
+from lc_data.bench.text import edit
 
 _EXCERPTS = {"2% excerpt": 0.02, "10% excerpt": 0.1, "40% excerpt": 0.4}
 _EDITIONS = {"edition, 1% edited": 0.01, "edition, 5% edited": 0.05, "edition, 10% edited": 0.1}
@@ -28,9 +27,9 @@ class Planted:
 
 
 def plant_books(books: int, chars: int, seed: int) -> Planted:
-    """Books of the environment's text, and of each every kind of excerpt and edition. Edited ones are wrapped anew."""
+    """Made-up books, and of each every kind of excerpt and edition. Edited ones are wrapped anew."""
     rng = random.Random(seed)
-    texts = cut_documents(chars, books, seed)
+    texts = make_documents(chars, books, seed)
     kinds: dict[str, Callable[[str], str]] = {
         **{kind: partial(_excerpt, rng, share) for kind, share in _EXCERPTS.items()},
         _EDITED_EXCERPT: lambda text: _edition(rng, 0.03, _excerpt(rng, 0.1, text)),
@@ -45,10 +44,8 @@ def plant_books(books: int, chars: int, seed: int) -> Planted:
 
 
 def make_books(books: int, words: int, seed: int) -> list[str]:
-    """Books that have their hundred words in common and nothing else: common words of the environment, drawn evenly."""
-    rng = random.Random(seed)
-    counts = Counter(re.findall(r"\b[a-z]+\b", " ".join(cut_documents(2_000, 500, seed))))
-    vocabulary = [word for word, _ in counts.most_common(_VOCABULARY)]
+    """Books that have their hundred words in common and nothing else: the most common ones, drawn evenly."""
+    rng, vocabulary = random.Random(seed), make_vocabulary(_VOCABULARY)
     return [_wrap(" ".join(rng.choices(vocabulary, k=words))) for _ in range(books)]
 
 

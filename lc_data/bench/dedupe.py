@@ -17,9 +17,10 @@ from scipy.sparse.csgraph import connected_components
 
 from lc_data.bench.books import make_books, plant_books
 from lc_data.bench.clustering import Clustering, measure_clustering, write_keys
+from lc_data.bench.dedupe_text import make_documents
 from lc_data.bench.peers import require_peers
 from lc_data.bench.result import BenchResult, BenchRow
-from lc_data.bench.text import cut_documents, edit
+from lc_data.bench.text import edit
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.shard import read_table
 from lc_data.recipe.load import parse_recipe
@@ -72,7 +73,7 @@ def compare_clustering(sizes: DedupeSizes) -> list[BenchRow]:
 
 def compare_found(sizes: DedupeSizes) -> list[BenchRow]:
     """Recall and precision on pairs whose true Jaccard of word 5-grams, from Python sets, is at least 0.8."""
-    plain = cut_documents(sizes.document_chars, sizes.planted, seed=5)
+    plain = make_documents(sizes.document_chars, sizes.planted, seed=5)
     rng = random.Random(5)
     copies = [edit(text, _EDIT_RATES[row % len(_EDIT_RATES)], rng) for row, text in enumerate(plain)]
     grams = [_ngrams(text) for text in (*plain, *copies)]

@@ -160,10 +160,11 @@ def test_scope_keeps_domains_apart_and_dialogues_always_are(tmp_path):
 def test_near_duplicates_stay_where_only_copies_are_to_go(tmp_path):
     text = prose(random.Random(8), 200)
     rows = [{"id": "a", "text": text + " more"}, {"id": "b", "text": text}, {"id": "c", "text": text}]
-    for name, override in (("null", "dedupe={near: null, containment: null}"), ("named", "dedupe.exact_only_domains=[web]")):
+    copies_only = "dedupe={near: null, containment: null}"
+    for name, override in (("null", copies_only), ("named", "dedupe.exact_only_domains=[web]")):
         report = bring(STAGE, run := publish(tmp_path / name, rows, "filter"), override)
         assert [row["id"] for row in dropped_rows(report, run)] == ["c"]
-    neither = bring(STAGE, run := publish(tmp_path / "neither", rows, "filter"), "dedupe={exact: false, near: null, containment: null}")
+    neither = bring(STAGE, run := publish(tmp_path / "neither", rows, "filter"), copies_only, "dedupe.exact=false")
     assert len(kept_documents(neither, run)) == 3
 
 
