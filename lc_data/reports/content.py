@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from lc_data.corpus.ledger import Account
 from lc_data.reports.findings import DuplicateClusters, SharedStretches
 from lc_data.reports.model import ReportModel
@@ -215,6 +217,39 @@ class Evaluation(ReportModel):
     nll: float
     buckets: list[PositionBucket]
     domains: dict[str, list[PositionBucket]]
+    gain: float | None = None
+    """Nats per token gained from long context; None where no held-out document is long enough."""
+    gain_cut: float | None = None
+    """The same gain of short windows: what of it is not context."""
+    cloze: float | None = None
+    """Share of the tokens of short held-out documents that are the model's first choice."""
+
+
+class NeedleGrid(ReportModel):
+    """Scores from 0 to 100 by depth, then by length."""
+
+    lengths: list[int]
+    depths: list[float]
+    cells: list[list[float | None]]
+    """None where nothing was asked."""
+    columns: list[float]
+    """The mean of each length."""
+
+
+class SuiteScores(ReportModel):
+    """The scores of one checkpoint on one suite of tasks, from 0 to 100."""
+
+    checkpoint: str
+    suite: str
+    convention: str
+    tasks: dict[str, float]
+    groups: dict[str, float]
+    averages: dict[str, float]
+    missing: list[str]
+    cut: int
+    """Prompts that were cut to fit, of all ``predictions``."""
+    predictions: int
+    grids: dict[str, NeedleGrid]
 
 
 class Tokenizer(ReportModel):
@@ -263,6 +298,7 @@ class Report(ReportModel):
     plans: list[PlanContent]
     trainings: list[Training]
     evaluations: list[Evaluation]
+    suites: list[SuiteScores] = Field(default_factory=list)
     recipe: dict[str, Any]
 
     def stage(self, name: str) -> StageBooks | None:

@@ -13,6 +13,7 @@ from lc_data.reports.collect.findings import read_clusters, read_shared_stretche
 from lc_data.reports.collect.lengths import measure_lengths
 from lc_data.reports.collect.plans import measure_plan
 from lc_data.reports.collect.stages import count_values, published_manifests, stage_books
+from lc_data.reports.collect.suites import read_suites
 from lc_data.reports.collect.training import read_evaluations, read_trainings
 from lc_data.reports.content import PlanContent, Report, StageBooks, Tokenizer
 
@@ -46,6 +47,7 @@ def collect_report(run: RunFolder) -> Report:
         plans=_plans(run, manifests, corpus) if corpus else [],
         trainings=read_trainings(run),
         evaluations=read_evaluations(run),
+        suites=read_suites(run),
         recipe=recipe,
     )
 

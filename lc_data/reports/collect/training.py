@@ -7,6 +7,7 @@ from typing import Any
 
 from lc_data.corpus import storage
 from lc_data.corpus.run import RunFolder
+from lc_data.reports.collect.suites import evaluated_checkpoints
 from lc_data.reports.content import Evaluation, LongGain, PositionBucket, Training, TrainingCost, TrainingStep
 
 CURVE_POINTS = 400
@@ -28,10 +29,9 @@ def read_trainings(run: RunFolder) -> list[Training]:
 def read_evaluations(run: RunFolder) -> list[Evaluation]:
     """Every checkpoint of which loss by position was measured."""
     found = []
-    for checkpoint in KINDS:
+    for checkpoint in evaluated_checkpoints(run, "position_loss.json"):
         uri = run.stage("evaluate").file(f"{checkpoint}/position_loss.json")
-        if storage.exists(uri):
-            found.append(_evaluation(checkpoint, json.loads(storage.read_bytes(uri))))
+        found.append(_evaluation(checkpoint, json.loads(storage.read_bytes(uri))))
     return found
 
 
@@ -89,6 +89,7 @@ def _read_lines(uri: str) -> list[dict[str, Any]]:
 
 
 def _evaluation(checkpoint: str, result: dict[str, Any]) -> Evaluation:
+    gain = result.get("long_gain") or {}
     return Evaluation(
         checkpoint=checkpoint,
         documents=result["documents"],
@@ -96,6 +97,9 @@ def _evaluation(checkpoint: str, result: dict[str, Any]) -> Evaluation:
         nll=result["all"]["nll"],
         buckets=_buckets(result["all"]),
         domains={name: _buckets(row) for name, row in result["domains"].items()},
+        gain=gain.get("gain"),
+        gain_cut=gain.get("gain_cut"),
+        cloze=(result.get("cloze") or {}).get("accuracy"),
     )
 
 

@@ -15,6 +15,7 @@ from lc_data.reports.page.mixture import mixture_section
 from lc_data.reports.page.packs import packs_section
 from lc_data.reports.page.palette import Palette
 from lc_data.reports.page.shell import Section, render_document
+from lc_data.reports.page.suites import suites_section
 from lc_data.reports.page.training import evaluation_section, training_section
 
 
@@ -46,6 +47,8 @@ def _sections(report: Report) -> list[Section]:
     if report.evaluations:
         content = evaluation_section(report.evaluations, palette)
         parts.append(Section("evaluation", "Evaluation", "Loss by position, on held-out documents", content))
+    if report.suites:
+        parts.append(Section("suites", "Tasks", "Scores of suites of tasks", suites_section(report.suites)))
     parts.append(Section("cost", "Cost", "What the stages cost", cost_section(report)))
     parts.append(Section("making", "Making", "How this run was made", _making(report)))
     return parts

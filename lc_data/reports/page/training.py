@@ -59,7 +59,21 @@ def _learned(run: Training, palette: Palette) -> Html:
 
 def evaluation_section(evaluations: list[Evaluation], palette: Palette) -> Html:
     """Loss by position of every checkpoint."""
-    return join(_positions(evaluation, palette) for evaluation in evaluations)
+    return join(_panel(evaluations), (_positions(evaluation, palette) for evaluation in evaluations))
+
+
+def _panel(evaluations: list[Evaluation]) -> Html:
+    """The checkpoints side by side: loss, what long context gains, what is known of short documents."""
+
+    def nats(value: float | None) -> str:
+        return numbers.NONE if value is None else f"{value:.4f}"
+
+    rows = [
+        [one.checkpoint, nats(one.nll), nats(one.gain), nats(one.gain_cut), numbers.percent(one.cloze)]
+        for one in evaluations
+    ]
+    head = ["checkpoint", "nats per token", "gained from long context", "gained from short windows", "short documents"]
+    return table("Checkpoints on held-out documents; the last column is the share of tokens known", head, rows)
 
 
 def _curve(run: Training) -> Html:
