@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,9 @@ from lc_data.failure import Failure
 from lc_data.recipe.errors import RecipeError, nearest
 from lc_data.recipe.load import load_recipe
 from lc_data.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lc_data.journey import Step
 
 app = typer.Typer(
     add_completion=False,
@@ -50,8 +54,13 @@ def _go(recipe: Recipe, run: RunFolder, to: str, as_json: bool) -> None:
     """Bring everything up to a step up to date, and say what was done."""
     from lc_data.journey import travel
 
+    _report_steps(travel(recipe, run, to), run, as_json)
+
+
+def _report_steps(steps: Iterator[Step], run: RunFolder, as_json: bool) -> None:
+    """Say of each step how it came to be done, when it is."""
     lines = []
-    for step in travel(recipe, run, to):
+    for step in steps:
         lines.append(step.as_json())
         typer.echo(step.text, err=as_json)
     _tell({"run": run.uri, "steps": lines}, f"run: {run.uri}", as_json)
@@ -93,6 +102,17 @@ _add_step("sft", "Fine-tune on the packed dialogues, with loss on the answers.")
 
 
 @app.command()
+def climb(
+    recipe: RecipeArgument, out: OutOption = None, override: OverrideOption = None, as_json: JsonOption = False
+) -> None:
+    """Train a recipe's lengths in turn, each once the one before shows what its ladder requires."""
+    from lc_data.climb import climb as each_step
+
+    loaded, folder = _open(recipe, override, out)
+    _report_steps(each_step(loaded, folder), folder, as_json)
+
+
+@app.command()
 def plan(
     recipe: RecipeArgument,
     out: OutOption = None,
@@ -130,6 +150,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
     max_seq_len: Annotated[int | None, typer.Option(help="With --suite: tokens of prompt and answer.")] = None,
     truncate: Annotated[str | None, typer.Option(help="With --suite: middle or none.")] = None,
     rope: Annotated[str | None, typer.Option(help="With --suite: none, dynamic:8, linear:8, yarn:8.")] = None,
+    to: Annotated[
+        str | None, typer.Option("--to-lm-eval", help="With --suite: write tasks for lm_eval here, and ask nothing.")
+    ] = None,
     override: Annotated[
         list[str] | None, typer.Option("-o", help="With --suite: any other key of its section: limit=50.")
     ] = None,
@@ -140,11 +163,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
     For the checkpoints that a run has trained itself there is `lc-data run RECIPE --to evaluate`.
     """
     if suite is not None:
-        from lc_data.evaluation.evaluate_suites import evaluate_suites
+        from lc_data.evaluation.evaluate_suites import evaluate_suites, export_suites
         from lc_data.recipe.load import load_suites
 
         named = {"data": data, "haystacks": haystack, "max_seq_len": max_seq_len, "truncate": truncate, "rope": rope}
         section = load_suites(suite, {key: value for key, value in named.items() if value is not None}, override or [])
+        if to is not None:
+            tasks = export_suites(checkpoint, section, to, run)
+            _tell({"tasks": tasks}, "\n".join(tasks), as_json)
+            return
         asked = evaluate_suites(checkpoint, section, out, run, name)
         _tell({"asked": asked.asked, **asked.scores.as_json()}, asked.scores.as_text(), as_json)
         return

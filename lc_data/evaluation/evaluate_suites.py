@@ -16,6 +16,7 @@ from lc_data.evaluation.answering import Asking, Model, answer_suite, keep_setti
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
 from lc_data.evaluation.generation import Generator, GreedyGenerator
 from lc_data.evaluation.haystack import LANGUAGES, language_of, read_texts
+from lc_data.evaluation.lm_eval import write_lm_eval
 from lc_data.evaluation.score import Scores, score_folder
 from lc_data.evaluation.suite import ScoreOptions, Source, Suite
 from lc_data.evaluation.suites import HIDING, suites_named
@@ -62,9 +63,42 @@ def evaluate_suites(
 
     """
     folder = Path(checkpoint)
+    place = _place(folder, out, run_uri, name)
+    asked_for = _prepare(folder, section, run_uri)
+    suites, source, tokens = asked_for.suites, asked_for.source, asked_for.tokens
+    settings = {suite.name: _settings(folder, section, suite, asked_for) for suite in suites}
+    for suite in suites:
+        keep_settings(place / suite.name / "settings.json", settings[suite.name])
+    model = Model(tokens, cache(lambda: _open(folder, section)))
+    asking = Asking(section.truncate)
+    asked = sum(answer_suite(suite, source, model, place / suite.name, asking) for suite in suites)
+    options = ScoreOptions(section.protocol, section.code_similarity, section.missing_as_zero)
+    return SuitesResult(asked, score_folder(place, options))
+
+
+def export_suites(checkpoint: str | Path, section: SuitesSection, out: str, run_uri: str | None = None) -> list[str]:
+    """Write the suites of a section as tasks of lm-evaluation-harness instead of asking a model; their names.
+
+    Lengths are in the tokens of the checkpoint. See :mod:`lc_data.evaluation.lm_eval`.
+    """
+    asked_for = _prepare(Path(checkpoint), section, run_uri)
+    return write_lm_eval(asked_for.suites, asked_for.source, asked_for.tokens, Path(out), section.truncate)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a section asks for, checked."""
+
+    suites: list[Suite]
+    source: Source
+    tokens: CheckpointTokens
+    bos: str | None
+    eos: str | None
+
+
+def _prepare(folder: Path, section: SuitesSection, run_uri: str | None) -> _Prepared:
     suites = suites_named(section.names)
     rope_override(section.rope)
-    place = _place(folder, out, run_uri, name)
     bos, eos = _ends(section, run_uri)
     tokens = CheckpointTokens(folder, bos, eos)
     source = Source(
@@ -78,15 +112,9 @@ def evaluate_suites(
         needle=section.needle,
         ruler=section.ruler,
     )
-    settings = {suite.name: _settings(folder, section, suite, source, (bos, eos)) for suite in suites}
     for suite in suites:
         suite.present(source)
-        keep_settings(place / suite.name / "settings.json", settings[suite.name])
-    model = Model(tokens, cache(lambda: _open(folder, section)))
-    asking = Asking(section.truncate)
-    asked = sum(answer_suite(suite, source, model, place / suite.name, asking) for suite in suites)
-    options = ScoreOptions(section.protocol, section.code_similarity, section.missing_as_zero)
-    return SuitesResult(asked, score_folder(place, options))
+    return _Prepared(suites, source, tokens, bos, eos)
 
 
 def _place(checkpoint: Path, out: str | None, run_uri: str | None, name: str | None) -> Path:
@@ -133,20 +161,18 @@ def _open(checkpoint: Path, section: SuitesSection) -> Generator:
     return GreedyGenerator(load_model(checkpoint, section.impl, section.dtype, section.rope))
 
 
-def _settings(
-    checkpoint: Path, section: SuitesSection, suite: Suite, source: Source, ends: tuple[str | None, str | None]
-) -> dict[str, Any]:
+def _settings(checkpoint: Path, section: SuitesSection, suite: Suite, asked_for: _Prepared) -> dict[str, Any]:
     """What decides the answers of a suite."""
     return {
         "checkpoint": weights_fingerprint(checkpoint),
-        "max_seq_len": source.max_seq_len,
+        "max_seq_len": asked_for.source.max_seq_len,
         "truncate": section.truncate,
         "rope": section.rope,
         "impl": section.impl,
         "chat_format": section.chat_format,
-        "bos": ends[0],
-        "eos": ends[1],
-        **suite.identity(source),
+        "bos": asked_for.bos,
+        "eos": asked_for.eos,
+        **suite.identity(asked_for.source),
     }
 
 
