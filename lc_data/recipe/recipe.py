@@ -9,6 +9,7 @@ from lc_data.recipe.engine import EngineSection
 from lc_data.recipe.errors import nearest
 from lc_data.recipe.exclusion import ExclusionSection
 from lc_data.recipe.filtering import FilterSection
+from lc_data.recipe.ladder import LadderSection
 from lc_data.recipe.mixture import HeldOut, MixtureSection
 from lc_data.recipe.packing import PackSection
 from lc_data.recipe.section import Section
@@ -40,6 +41,8 @@ class Recipe(Section):
     pretrain: PretrainSection | None = None
     sft: SftSection | None = None
     evaluation: EvaluationSection = EvaluationSection()
+    ladder: LadderSection | None = None
+    """Several lengths in turn, for ``lc-data climb``; all other commands train the recipe as it stands."""
     engine: EngineSection = EngineSection()
 
     @model_validator(mode="after")

@@ -136,7 +136,8 @@ def test_every_shipped_recipe_is_valid():
         text = find_recipe(name).read_text(encoding="utf-8")
         variables = yaml.safe_load(text).get("variables", {})
         needed = [variable for variable, value in variables.items() if value is None]
-        assert parse_recipe(text, [f"variables.{variable}=given" for variable in needed]).sources
+        values = {variable: 10**6 if variable.endswith("_tokens") else "given" for variable in needed}
+        assert parse_recipe(text, [f"variables.{variable}={value}" for variable, value in values.items()]).sources
 
 
 def test_an_unknown_recipe_name_suggests_the_nearest():
