@@ -11,7 +11,7 @@ LC_DATA := $(VENV)/bin/lc-data
 STAGES := ingest filter dedupe bucket balance pack pretrain sft
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run plan $(STAGES) evaluate report verify bench doctor test test-all lint format schemas clean
+.PHONY: help setup demo run plan $(STAGES) climb evaluate report verify bench doctor test test-all lint format schemas clean
 
 help: ## Show this list
 	@echo "make TARGET [RECIPE=name or file] [RUN=folder] [ARGS='-o key=value']"; echo
@@ -57,6 +57,9 @@ pretrain: $(READY) ## Train on the packed corpus
 sft: $(READY) ## Fine-tune on the packed dialogues
 $(STAGES):
 	$(LC_DATA) $@ $(RECIPE) --out $(RUN) $(ARGS)
+
+climb: $(READY) ## Train several lengths in turn, as the recipe's ladder says
+	$(LC_DATA) climb $(RECIPE) --out $(RUN) $(ARGS)
 
 evaluate: $(READY) ## Measure the run's checkpoints on held-out documents
 	$(LC_DATA) run $(RECIPE) --out $(RUN) --to evaluate $(ARGS)
