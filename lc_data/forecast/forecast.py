@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from lc_data.corpus.run import RunFolder
-from lc_data.forecast.planning import plan_index
-from lc_data.forecast.purpose import describe_purposes
-from lc_data.forecast.resources import add_up, refuse_impossible
+from lc_data.forecast.exact import forecast_exactly
+from lc_data.forecast.resources import refuse_impossible
 from lc_data.forecast.result import Forecast
 from lc_data.forecast.sampled import forecast_sampled
 from lc_data.recipe.recipe import Recipe
@@ -22,11 +21,11 @@ def forecast(recipe: Recipe, run: RunFolder, tokens_per_second: float | None = N
     this machine has too little disk or memory.
     """
     stale = why_no_index(recipe, run)
-    found = (
-        forecast_sampled(recipe, run, stale, tokens_per_second)
-        if stale
-        else _over_index(recipe, run, tokens_per_second)
-    )
+    if stale is None:
+        return refuse_impossible(recipe, forecast_exactly(recipe, run, run, "index", (), tokens_per_second))
+    found = forecast_sampled(recipe, run, tokens_per_second)
+    if run.stage("bucket").is_published():
+        found = found.model_copy(update={"warnings": [f"{stale}, and was not used", *found.warnings]})
     return refuse_impossible(recipe, found)
 
 
@@ -41,27 +40,7 @@ def why_no_index(recipe: Recipe, run: RunFolder) -> str | None:
             return f"the index of {run.uri} was made by another `{stage.name}` than this recipe's"
     ingested = run.stage("ingest")
     sources = [source.model_dump(mode="json") for source in recipe.sources]
-    if ingested.is_published() and ingested.manifest().config["sources"] != sources:
+    read = {"sources": sources, "ingest": recipe.ingest.model_dump(mode="json")}
+    if ingested.is_published() and any(ingested.manifest().config[key] != value for key, value in read.items()):
         return f"the index of {run.uri} was made from other sources than this recipe's"
     return None
-
-
-def _over_index(recipe: Recipe, run: RunFolder, tokens_per_second: float | None) -> Forecast:
-    manifest = run.stage("bucket").manifest()
-    planned = plan_index(recipe, run)
-    purposes = describe_purposes(recipe, planned, manifest.facts["edges_tokens"])
-    kept = manifest.ledger.kept()
-    return Forecast(
-        recipe=recipe.name,
-        origin="index",
-        exact=True,
-        documents=kept.documents,
-        tokens=kept.tokens,
-        tokens_low=kept.tokens,
-        tokens_high=kept.tokens,
-        thinned_by=planned.thinned_by,
-        sample=None,
-        warnings=[],
-        purposes=purposes,
-        cost=add_up(recipe, run, planned.costs, purposes, tokens_per_second),
-    )

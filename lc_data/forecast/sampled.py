@@ -11,6 +11,7 @@ from lc_data.corpus.fingerprint import child_seed
 from lc_data.corpus.run import RunFolder
 from lc_data.engine.backend import DeferredBackend
 from lc_data.forecast.estimate import Estimate, estimate
+from lc_data.forecast.exact import forecast_exactly
 from lc_data.forecast.imputation import DRAWS, Completed, Imputation
 from lc_data.forecast.index import Index, publish_index
 from lc_data.forecast.interval import LEVEL
@@ -42,8 +43,8 @@ class _Tried(NamedTuple):
     costs: list[StageCost]
 
 
-def forecast_sampled(recipe: Recipe, run: RunFolder, why: str, tokens_per_second: float | None) -> Forecast:
-    """Forecast a recipe whose run has no index, for the reason ``why``; raises RecipeError for what cannot be."""
+def forecast_sampled(recipe: Recipe, run: RunFolder, tokens_per_second: float | None) -> Forecast:
+    """Forecast a recipe whose run has no index of it; raises RecipeError for what cannot be."""
     for stage in CHAIN:
         stage.check(recipe)
     reading = choose_reading(recipe)
@@ -53,30 +54,8 @@ def forecast_sampled(recipe: Recipe, run: RunFolder, why: str, tokens_per_second
             trial = try_out(recipe, reading, folder, backend)
         tried = _Tried(reading, trial, _stage_costs(recipe, reading, trial, backend))
         if trial.population is None or trial.findings is None:
-            return _whole(recipe, run, tried, why, tokens_per_second)
+            return forecast_exactly(recipe, run, trial.read, "corpus", tried.costs, tokens_per_second)
         return _estimated(recipe, run, tried, folder, tokens_per_second)
-
-
-def _whole(recipe: Recipe, run: RunFolder, tried: _Tried, why: str, tokens_per_second: float | None) -> Forecast:
-    """The forecast where all of a small corpus went through the stages."""
-    manifest = tried.trial.read.stage("bucket").manifest()
-    planned = plan_index(recipe, tried.trial.read)
-    purposes = describe_purposes(recipe, planned, manifest.facts["edges_tokens"])
-    kept = manifest.ledger.kept()
-    return Forecast(
-        recipe=recipe.name,
-        origin="corpus",
-        exact=True,
-        documents=kept.documents,
-        tokens=kept.tokens,
-        tokens_low=kept.tokens,
-        tokens_high=kept.tokens,
-        thinned_by=planned.thinned_by,
-        sample=None,
-        warnings=[],
-        purposes=purposes,
-        cost=add_up(recipe, run, [*tried.costs, *planned.costs], purposes, tokens_per_second),
-    )
 
 
 def _estimated(
