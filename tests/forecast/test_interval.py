@@ -16,9 +16,9 @@ from lc_data.forecast.interval import simultaneous_band
 from lc_data.forecast.population import Findings, LongUnseen, Population, choose_sample
 from tests.forecast.corpora import DOMAINS, EDGES, Corpus, draw_corpus, look_at, read_part, read_ranges, read_whole
 
-SEEDS = 60
+SEEDS = 40
 LEAST = 0.9
-"""Of 60 corpora 57 are expected inside at 95%; fewer than 54 would happen once in 20 times at 94%."""
+"""Of 40 corpora 38 are expected inside at 95%; fewer than 36 would be once in 20 times."""
 
 
 def inside(corpus: Corpus, population: Population, findings: Findings, seed: int) -> tuple[bool, bool]:
