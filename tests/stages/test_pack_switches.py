@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from lc_data.recipe.packing import PackSection
 from lc_data.stages import pack
 from lc_data.streaming.collate import join_packs
 from lc_data.streaming.varlen import BoundaryError, varlen_batch
-from lc_data.training.batch import PackError, check_pack
+from lc_data.training.batch import PackError, check_pack, to_device
+from lc_data.training.model import CausalLM
 from tests.stages.test_balance import recipe
 from tests.stages.test_pack import blocks_of, packed
+from tests.training.synthetic import small_config
 
 SHAPE = {"seq_len": 512, "block_packs": 4, "global_batch_packs": 2}
 
@@ -176,6 +179,30 @@ def test_an_anchor_is_refused_where_nobody_would_heed_it(tmp_path: Path) -> None
     segments = len(rows[0]["document_ids"])
     assert joined["document_ids"][segments] == -2
     assert joined["cu_seqlens"][segments : segments + 2].tolist() == [512, 513]
+
+
+def test_the_model_is_told_of_an_anchor_and_its_documents_do_not_see_one_another(tmp_path: Path) -> None:
+    """Exchanging a document moves no logits but its own; exchanging the anchor moves those of every document."""
+    switched(tmp_path, **ANCHOR, positions="continuous")
+    row = next(row for row in PackedDataset(tmp_path) if (row["document_ids"] >= 0).sum() > 2)
+    torch.manual_seed(0)
+    model = CausalLM(small_config(vocab_size=1000)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    ends = row["cu_seqlens"].tolist()
+
+    def moved(begin: int, end: int) -> list[bool]:
+        """Which segments' logits notice that some tokens are others."""
+        other = row | {"input_ids": row["input_ids"].clone()}
+        other["input_ids"][begin:end] = (other["input_ids"][begin:end] + 17) % 1000
+        with torch.no_grad():
+            one, two = (model(**to_device(each, torch.device("cpu"))) for each in (row, other))
+        off = (one - two).abs().amax(dim=1)
+        return [bool(off[a:b].max() > 1e-4) for a, b in pairwise(ends)]
+
+    assert to_device(row, torch.device("cpu"))["anchored"] is True
+    assert moved(ends[1], ends[2]) == [False, True, *[False] * (len(ends) - 3)]
+    assert all(moved(0, 1)[:3])
 
 
 def test_rows_whose_anchor_is_not_one_token_are_refused(tmp_path: Path) -> None:
