@@ -5,9 +5,9 @@ do. So each position of the text holds one number, that of the n-gram that begin
 once; from one n to the next a number is that of the pair (here, next place). After two or three lengths hardly a place
 of ordinary text is looked at again.
 
-Memory is bounded by the bytes of the text, whatever they are: 5 bytes a word. A long text takes 4 to 8 bits a word more,
-which tell what occurs once before it gets a place in a table, and 4 bytes for each n-gram that occurs twice; the table
-takes at most so many n-grams at a time, and longer lists are numbered in parts.
+Memory is bounded by the bytes of the text, whatever they are: 5 bytes a word. A long text takes 4 to 8 bits a word
+more, which tell what occurs once before it gets a place in a table, and 4 bytes for each n-gram that occurs twice; the
+table takes at most so many n-grams at a time, and longer lists are numbered in parts.
 """
 
 from __future__ import annotations
