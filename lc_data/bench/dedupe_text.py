@@ -18,6 +18,8 @@ _PHRASES = 3_000
 _PHRASE_SHARE = 0.04
 _LISTING_SHARE = 1 / 6
 _PARAGRAPH_WORDS = 120
+_LINE_WORDS = 11
+_MARGIN = "    "
 
 
 def make_vocabulary(words: int = _VOCABULARY) -> list[str]:
@@ -76,7 +78,11 @@ class _Maker:
             sentence = " ".join(words[at : at + length])
             sentences.append(sentence[0].upper() + sentence[1:] + ".")
             at += length
-        return " ".join(sentences)
+        flowing = " ".join(sentences).split(" ")
+        # Set in lines with a margin, as plain books are: an edition that is wrapped anew is shorter than its book.
+        return _MARGIN + f"\n{_MARGIN}".join(
+            " ".join(flowing[at : at + _LINE_WORDS]) for at in range(0, len(flowing), _LINE_WORDS)
+        )
 
     def _list(self, rng: np.random.Generator) -> str:
         """A table or a listing: rows of a few cells, of which most are alike."""
@@ -84,5 +90,5 @@ class _Maker:
         rows = []
         for row in range(int(rng.integers(10, 80))):
             name = names[int(rng.integers(len(names)))]
-            rows.append(f"| {name} | {row} | {' | '.join(cells[: 2 + int(rng.random() < 0.2)])} |")
+            rows.append(f"{name}: {row}; {', '.join(cells[: 2 + int(rng.random() < 0.2)])}")
         return "\n".join(rows)

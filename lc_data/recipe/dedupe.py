@@ -45,6 +45,10 @@ class Containment(Section):
     """The least share of a document's words that stand in a shared n-gram. It tells a copy with changes from a document
     that is partly its own: one word in ten changed leaves 0.83, a half that is quoted and a half that is new 0.5. The
     Hanshu's lives of people whom the Shiji tells of too lie at 0.72 to 0.76; they stay."""
+    short_coverage: float = Field(default=0.9, gt=0, le=1)
+    """The same for documents with fewer than ``min_keys`` n-grams in their sample. Pages of manuals that follow one
+    template share 0.8 of their few words and are about different things; an excerpt with one word in thirty changed
+    lies at 0.96."""
     ngram_words: int = Field(default=5, ge=1, le=32)
     one_in: int = Field(default=64, ge=2, le=1 << 16)
     """One n-gram of so many is in the sample, chosen by its hash: equal ones are chosen in every document."""

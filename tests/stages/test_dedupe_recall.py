@@ -85,3 +85,14 @@ def test_short_documents_that_share_a_phrase_stay(tmp_path):
     phrase = prose(rng, 30)
     texts = {f"{number}": f"{phrase} {prose(rng, 60)}" for number in range(40)}
     assert gone_of(tmp_path, texts) == {}
+
+
+def test_pages_of_one_template_stay_and_long_documents_like_that_go(tmp_path):
+    rng = random.Random(4)
+    template = prose(rng, 230)
+    pages = {name: f"{prose(rng, 25)} {template} {prose(rng, 22)}" for name in "ab"}
+    assert gone_of(tmp_path / "short", pages) == {}
+    assert len(gone_of(tmp_path / "asked", pages, "dedupe.containment.short_coverage=0.8")) == 1
+    template = prose(rng, 2300)
+    longer = {name: f"{prose(rng, 250)} {template} {prose(rng, 220)}" for name in "ab"}
+    assert len(gone_of(tmp_path / "long", longer)) == 1

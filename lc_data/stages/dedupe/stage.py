@@ -159,4 +159,4 @@ def _range_tasks(
     ]
 
 
-STAGE = Stage(name="dedupe", version=5, upstream=("filter",), config=_config, work=_work, check=_check)
+STAGE = Stage(name="dedupe", version=6, upstream=("filter",), config=_config, work=_work, check=_check)

@@ -71,6 +71,8 @@ class _Texts:
     def __init__(self, span_words: int) -> None:
         self.texts: dict[int, npt.NDArray[np.uint8]] = {}
         self.shingles: dict[int, npt.NDArray[np.uint64]] = {}
+        self.sampled: dict[int, int] = {}
+        """How many n-grams of each are in the sample."""
         self._span_words = span_words
         self._indexed: tuple[int, IndexedText] | None = None
 
@@ -94,9 +96,10 @@ def verify_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     payload: VerifyPairs = task.payload
     pairs = read_pairs(payload.pairs_uri, payload.number)
     documents = np.unique(pairs)
-    known = payload.sketches.look_up(documents, "id", "rank", "bytes").to_pydict()
+    known = payload.sketches.look_up(documents, "id", "rank", "bytes", "sampled").to_pydict()
     places = order_documents(np.array(known["bytes"], np.int64), known["id"], np.array(known["rank"], np.int64))
     read = _read(documents, payload)
+    read.sampled = dict(zip(documents.tolist(), known["sampled"], strict=True))
     numbers = np.searchsorted(documents, pairs)
     later = places[numbers].argmax(axis=1).tolist()
     # All are measured before any is followed through the texts: shingles and indexes of books are never held together.
@@ -146,7 +149,8 @@ def _match_contained(
     """
     document, keeper = pair
     coverage = _cover(document, keeper, read, containment)
-    if coverage < containment.coverage:
+    short = read.sampled[document] < containment.min_keys
+    if coverage < (containment.short_coverage if short else containment.coverage):
         return None
     back = _cover(keeper, document, read, containment) if shares[1] >= containment.threshold else 0.0
     measures = {"containment": shares[0], "coverage": coverage, "keeper_containment": shares[1]}
