@@ -25,7 +25,7 @@ from lc_data.training.job import TrainingJob
 from lc_data.training.losses import LossMeter
 from lc_data.training.optimizer import clip_gradient, gradient_squares, make_optimizer, named_tensors, set_updates
 from lc_data.training.ranks import Ranks, join_ranks
-from lc_data.training.record import Outcome, finished, open_folder, publish_result
+from lc_data.training.record import Outcome, finished, hold_folder, open_folder, publish_result
 from lc_data.training.sharding import sharded_model
 from lc_data.training.stopping import StopRequest, TrainingStopped
 from lc_data.training.throughput import StepMeter
@@ -43,6 +43,7 @@ def train(job: TrainingJob) -> Outcome:
         RecipeError: when the batch does not divide over the ranks, before any work.
         TrainingStopped: after SIGTERM or SIGUSR1, with the state saved.
         DivergedError: when loss or gradient is not finite; it names the packs.
+        Failure: when another process trains in the folder, or a checkpoint cannot be written.
 
     """
     with join_ranks(job.section.context_parallel) as ranks:
@@ -50,11 +51,11 @@ def train(job: TrainingJob) -> Outcome:
         check_tracking(job.section.metrics, job.kind)
         if (done := finished(job)) is not None:
             return done
-        ranks.barrier()  # all have looked before the first moves anything
-        if ranks.is_first:
-            open_folder(job)
-        ranks.barrier()
-        return Trainer(job, ranks).run()
+        with hold_folder(job, ranks):  # all have looked before the first moves anything
+            if ranks.is_first:
+                open_folder(job)
+            ranks.barrier()
+            return Trainer(job, ranks).run()
 
 
 class Trainer:

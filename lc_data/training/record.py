@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import difference
+from lc_data.failure import Failure
 from lc_data.streaming.state import StreamStateError
 from lc_data.training.checkpoint import newest_checkpoint, read_state
 from lc_data.training.job import TrainingJob
@@ -41,6 +45,30 @@ def finished(job: TrainingJob) -> Outcome | None:
     path = job.folder / "result.json"
     result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     return Outcome(False, result) if result is not None and result["fingerprint"] == job.fingerprint() else None
+
+
+@contextmanager
+def hold_folder(job: TrainingJob, ranks: Ranks) -> Iterator[None]:
+    """Keep the folder to this training while the block runs; all ranks take part.
+
+    A job that is queued again may start while the one before is still saving, and would move its checkpoints aside.
+
+    Raises:
+        Failure: on all ranks, when another process trains there.
+
+    """
+    with ExitStack() as stack:
+        taken = False
+        if ranks.is_first:
+            job.folder.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(job.folder.with_name(f"{job.folder.name}.lock").open("a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it whenever a process ends
+            except BlockingIOError:
+                taken = True
+        if ranks.any(taken):
+            raise Failure(f"another process trains in {job.folder}: wait until it has ended, or give another run")
+        yield
 
 
 def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, packs_consumed: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import math
@@ -239,6 +240,16 @@ def test_a_write_that_failed_ends_the_training(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(Failure, match="No space left on device"):
         train(make_job(tmp_path, PACKS, checkpoint={"every_minutes": None, "every_steps": 2}))
     assert len(losses(tmp_path)) < 12
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
+    job = make_job(tmp_path / "pretrain", PACKS)
+    with (tmp_path / "pretrain.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Failure, match="another process trains in"):
+            train(job)
+    assert not job.folder.exists()
+    assert train(job).ran, "a lock ends with the process that held it"
 
 
 def test_every_step_says_what_it_cost(straight: Path) -> None:
