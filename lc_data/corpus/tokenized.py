@@ -24,6 +24,7 @@ from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import RunFolder
 from lc_data.corpus.token_chunks import checksum_of
 from lc_data.failure import Failure
+from lc_data.packing.column_view import view_column
 
 TOKENIZED_FORMAT_VERSION = 1
 INDEX_FILE = "index.arrow"
@@ -130,7 +131,7 @@ class TokenizedShard:
     @property
     def lengths(self) -> npt.NDArray[np.uint32]:
         """Tokens of each row, uint32 [rows]."""
-        return self.batch["length"].to_numpy()
+        return view_column(self.batch["length"])
 
     def id(self, row: int) -> str:
         """The id of a row's document."""
@@ -154,7 +155,7 @@ class TokenizedShard:
             return None
         begin, end = spans.offsets[row].as_py(), spans.offsets[row + 1].as_py()
         starts, ends = spans.values.slice(begin, end - begin).flatten()
-        return np.stack([starts.to_numpy(), ends.to_numpy()], axis=1)
+        return np.stack([view_column(starts), view_column(ends)], axis=1)
 
 
 def read_shard(whole: pa.Buffer, uri: str) -> TokenizedShard:
@@ -174,7 +175,7 @@ def read_shard(whole: pa.Buffer, uri: str) -> TokenizedShard:
     if schema.remove_metadata() != tokenized_schema(token_type(metadata.tokenizer.vocab_size)):
         raise TokenizedError(f"{uri} has other columns than a tokenised shard:\n{schema.remove_metadata()}")
     column = batch["tokens"]
-    return TokenizedShard(uri, metadata, column.values.to_numpy(), column.offsets.to_numpy(), batch)
+    return TokenizedShard(uri, metadata, view_column(column.values), view_column(column.offsets), batch)
 
 
 class TokenizedCorpus:
@@ -200,11 +201,11 @@ class TokenizedCorpus:
         self._shards: dict[int, TokenizedShard] = {}
         """Those that are mapped, in the order in which they were opened."""
         index = self._open_index()
-        self.length: npt.NDArray[np.uint32] = index["length"].to_numpy()
+        self.length: npt.NDArray[np.uint32] = view_column(index["length"])
         """uint32 [documents]: tokens, BOS and EOS included."""
-        self.domain: npt.NDArray[np.uint16] = index["domain"].to_numpy()
+        self.domain: npt.NDArray[np.uint16] = view_column(index["domain"])
         """uint16 [documents]: domain code."""
-        self.bucket: npt.NDArray[np.uint8] = index["bucket"].to_numpy()
+        self.bucket: npt.NDArray[np.uint8] = view_column(index["bucket"])
         """uint8 [documents]: length bucket."""
 
     @classmethod

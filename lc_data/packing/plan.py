@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from lc_data.packing.column_view import view_column
+
 PLAN_SCHEMA = pa.schema(
     [
         pa.field("pack", pa.int64(), nullable=False),
@@ -55,7 +57,7 @@ class PlanBlock:
             column = table.column(name).combine_chunks()
             if isinstance(column, pa.ChunkedArray):  # pyarrow < 18 kept the chunks of an empty column
                 column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-            columns[name] = np.asarray(column).astype(dtype, copy=False)
+            columns[name] = view_column(column).astype(dtype, copy=False)
         return cls(**columns)
 
     def to_table(self) -> pa.Table:
