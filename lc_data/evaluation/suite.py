@@ -6,7 +6,7 @@ where there is neither torch nor a model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
@@ -24,7 +24,8 @@ class Item:
     """One question to a model."""
 
     id: str
-    prompt: str
+    question: str | Callable[[], str] = field(compare=False, repr=False)
+    """The prompt, or what makes it: fitting a long text to a length takes a second, and is left until it is asked."""
     answers: tuple[str, ...]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
@@ -35,6 +36,11 @@ class Item:
     """Kept in the prediction for the metric: depth, keyword, protocol tags."""
     chat: bool = True
     """Whether a chat model's template goes around the prompt; not where a text is to be continued."""
+
+    @property
+    def prompt(self) -> str:
+        """The text that is asked, without a chat model's template."""
+        return self.question if isinstance(self.question, str) else self.question()
 
 
 class Tokens(Protocol):

@@ -69,7 +69,7 @@ class LEval:
                 words = str(len(output.split()))
                 yield Item(
                     id=f"{number}-{place}",
-                    prompt=wording.fill(task, context=context, question=question, words=words),
+                    question=wording.fill(task, context=context, question=question, words=words),
                     answers=(output,),
                     max_new_tokens=BY_NAME[task].max_new_tokens,
                     length=len(context.split()),

@@ -59,7 +59,7 @@ class LongBench:
             answers, context = take(row, "answers", list, path), take(row, "context", str, path)
             yield Item(
                 id=str(row.get("_id", number)),
-                prompt=wording.fill(task, context=context, input=take(row, "input", str, path)),
+                question=wording.fill(task, context=context, input=take(row, "input", str, path)),
                 answers=tuple(answers),
                 max_new_tokens=max_new_tokens,
                 stop=("\n",) if task == "samsum" else (),

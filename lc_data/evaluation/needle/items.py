@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from lc_data.corpus.fingerprint import child_seed
 from lc_data.evaluation.haystack import Haystack, Language, fill
@@ -43,7 +44,7 @@ def single_items(task: str, language: Language, source: Source) -> Iterator[Item
 
                 yield Item(
                     id=f"{draw.repeat}-{length}-{depth:g}",
-                    prompt=_prompt(ask, draw.haystack, [sentence], [depth], source, length - _SINGLE_ANSWER),
+                    question=partial(_prompt, ask, draw.haystack, [sentence], [depth], source, length - _SINGLE_ANSWER),
                     answers=(thing,),
                     max_new_tokens=_SINGLE_ANSWER,
                     facts={"length_tokens": length, "depth": depth, "needle": sentence},
@@ -66,7 +67,7 @@ def parallel_items(task: str, language: Language, source: Source) -> Iterator[It
         for length in grid_lengths(source):
             yield Item(
                 id=f"{draw.repeat}-{length}",
-                prompt=_prompt(ask, draw.haystack, sentences, depths, source, length - answer),
+                question=partial(_prompt, ask, draw.haystack, sentences, depths, source, length - answer),
                 answers=tuple(things),
                 max_new_tokens=answer,
                 facts={"length_tokens": length, "depths": list(depths)},
@@ -88,7 +89,9 @@ def reasoning_items(task: str, language: Language, source: Source) -> Iterator[I
                 depths = [min(depth + _SPREAD * place, 100.0) for place in range(count)]
                 yield Item(
                     id=f"{draw.repeat}-{length}-{depth:g}",
-                    prompt=_prompt(ask, draw.haystack, sentences, depths, source, length - _REASONING_ANSWER),
+                    question=partial(
+                        _prompt, ask, draw.haystack, sentences, depths, source, length - _REASONING_ANSWER
+                    ),
                     answers=(people[-1],),
                     max_new_tokens=_REASONING_ANSWER,
                     facts={"length_tokens": length, "depth": depth},
@@ -109,7 +112,7 @@ def ancestry_items(task: str, language: Language, source: Source) -> Iterator[It
             if source.length_of(prompt) + answer <= source.max_seq_len:
                 yield Item(
                     id=f"{repeat}-{count}",
-                    prompt=prompt,
+                    question=prompt,
                     answers=(people[0],),
                     max_new_tokens=answer,
                     facts={"links": count},

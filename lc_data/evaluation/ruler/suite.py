@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -80,15 +81,18 @@ class Ruler:
             for length in lengths:
                 draw = random.Random(child_seed(source.seed, "ruler", task, sample, length))
                 riddle = _riddle(task, haystack, draw, length)
-                budget = length - answer
-                guess = int((budget - source.length_of(riddle.build(0, ""))) / riddle.grain)
                 yield Item(
                     id=f"{sample}-{length}",
-                    prompt=fill(riddle.build, source.length_of, budget, guess),
+                    question=partial(_prompt, riddle, source, length - answer),
                     answers=riddle.answers,
                     max_new_tokens=answer,
                     facts={"length_tokens": length},
                 )
+
+
+def _prompt(riddle: Riddle, source: Source, budget: int) -> str:
+    guess = int((budget - source.length_of(riddle.build(0, ""))) / riddle.grain)
+    return fill(riddle.build, source.length_of, budget, guess)
 
 
 def ruler_lengths(source: Source) -> tuple[int, ...]:
