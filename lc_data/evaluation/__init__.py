@@ -1,1 +1,1 @@
-"""Evaluation of checkpoints: what a model gains from context, measured on the run's own held-out documents."""
+"""Evaluation of checkpoints: loss on held-out documents, and answers to suites of tasks with their scores."""
