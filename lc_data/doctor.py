@@ -18,6 +18,7 @@ _PACKAGES = {
     "datatrove": "filter rules of the kind `datatrove`",
     "trafilatura": "html and warc sources",
     "fasttext": "language identification with a fastText model",
+    "jieba": "scores of Chinese answers",
     "transformers": "comparison with its models; training does not need it",
 }
 
