@@ -83,21 +83,19 @@ def fine_tune_in(folder: Path) -> Callable[[], None]:
     return lambda: train(sft_job(folder, packs, "sequence_mean")) and None
 
 
-def save_and_die(folder: Path, at: int) -> Callable[[], None]:
-    """Save once in peace, then be killed at the ``at``-th operation on files of the second save, in whatever thread."""
+def save(folder: Path, step: int, die_at: int | None = None) -> Callable[[], None]:
+    """Save; or be killed at the ``die_at``-th operation on files of the save, in whatever thread."""
 
     def work() -> None:
+        seen = itertools.count(1)
+
+        def kill(event: str, arguments: tuple) -> None:
+            if event in FILE_EVENTS and str(folder) in str(arguments) and next(seen) == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         with join_ranks() as ranks, CheckpointWriter(folder, ranks, keep=1) as writer:
-            writer.save(*state_of(1))
-            writer.wait()
-            seen = itertools.count(1)
-
-            def kill(event: str, arguments: tuple) -> None:
-                if event in FILE_EVENTS and str(folder) in str(arguments) and next(seen) == at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
             sys.addaudithook(kill)
-            writer.save(*state_of(2))
+            writer.save(*state_of(step))
             writer.wait()
 
     return work
@@ -123,8 +121,10 @@ def main(root: Path) -> None:
         codes[folder.name] = run_ranks(world_size, train_in(folder, context_parallel=2))
     shutil.copytree(root / "stopped", root / "two-then-shared")
     codes["resumed-shared"] = run_ranks(2, train_in(root / "two-then-shared", context_parallel=2))
+    codes["saved"] = run_ranks(1, save(root / "saved", 1))
     for at in range(1, KILLS + 1):
-        codes[f"killed-{at}"] = run_ranks(1, save_and_die(root / f"killed-{at}", at))
+        shutil.copytree(root / "saved", root / f"killed-{at}")
+        codes[f"killed-{at}"] = run_ranks(1, save(root / f"killed-{at}", 2, die_at=at))
     codes["sequences"] = run_ranks(2, fine_tune_in(root / "sequences"))
     (root / "codes.json").write_text(json.dumps(codes))
 

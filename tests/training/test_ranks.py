@@ -22,12 +22,14 @@ from tests.training.dialogues import make_dialogues, sft_job, unpacked_mean
 from tests.training.rank_scenarios import KILLS
 from tests.training.synthetic import SEQ_LEN, make_job, make_packs
 
+pytestmark = pytest.mark.timeout(600)  # the scenarios run once, in the first test's name
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     command = [sys.executable, "-m", "tests.training.rank_scenarios", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=540, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     return folder
 
@@ -39,7 +41,7 @@ def losses(folder: Path) -> list[float]:
 def test_every_rank_ends_as_it_should(root: Path) -> None:
     codes = json.loads((root / "codes.json").read_text())
     assert codes.pop("stopped") == [STOPPED_EXIT_CODE] * 2
-    assert len(codes) == 10 + KILLS
+    assert len(codes) == 11 + KILLS
     for name, seen in codes.items():
         assert set(seen) == {-signal.SIGKILL if name.startswith("killed") else 0}, name
 
