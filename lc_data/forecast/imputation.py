@@ -111,7 +111,12 @@ class Imputation:
             return factor
         number, of_source = self._clusters
         drawn = generator.standard_exponential(int(number.max()) + 1)
-        sums = np.bincount(of_source, drawn) / np.maximum(np.bincount(of_source), 1)
+        # Ranges in which no document begins are pieces like the others, and have their weight.
+        empty = np.zeros(len(np.unique(factor)), np.int64)
+        for unseen in self.population.long_unseen:
+            empty[np.unique(factor) == unseen.factor] += unseen.empty
+        weights = np.bincount(of_source, drawn) + generator.standard_gamma(empty)
+        sums = weights / (np.bincount(of_source) + empty)
         relative = drawn / sums[of_source]
         # The more of a source was read, the less its other part can differ from it.
         relative = np.maximum(1 + np.sqrt(1 - 1 / factor) * (relative[number] - 1), 0)

@@ -31,6 +31,10 @@ class LongUnseen:
     """The size of a range."""
     bytes: float
     """Bytes that they may have together."""
+    factor: float
+    """Of the source: what its documents stand for."""
+    empty: int
+    """Ranges in which no document begins."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 A piece is what the readers can cut: bytes of JSON Lines, row groups, record batches, whole files. Compressed lines can
 only be read from their beginning, so of a large compressed file that is what is read.
+
+Files of a few giant documents are the hardest: ranges see only those that begin in them. On 310 MB of books, laws and
+manuals read to 4, 8, 22 and 43%, all 72 cells of domain and length were inside each time, the sum of all in three of
+the four.
 """
 
 from __future__ import annotations

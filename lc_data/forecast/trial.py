@@ -144,7 +144,7 @@ def _long_unseen(reading: Reading, filled: set[str], domains: list[str]) -> Iter
         share = min(1.0, (empty + 3 + 2 * empty**0.5) / len(plans))
         read_bytes = sum(map(plan_bytes, plans))
         code = domains.index(plans[0].source.domain)
-        yield LongUnseen(code, read_bytes / len(plans), share * factor * read_bytes)
+        yield LongUnseen(code, read_bytes / len(plans), share * factor * read_bytes, factor, empty)
 
 
 def _piece(file: str, plans: dict[str, int]) -> int:

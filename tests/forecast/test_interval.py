@@ -128,7 +128,7 @@ def test_documents_longer_than_a_range_have_room_where_ranges_lay_inside_one() -
     whole = np.ones(400, bool)
     parts = Population(np.zeros(400, np.int64), size, np.arange(400) // 20, np.full(400, 10.0), ~whole)
     found = []
-    for unseen in ((), (LongUnseen(domain=0, longer_than_bytes=8000, bytes=1_000_000),)):
+    for unseen in ((), (LongUnseen(domain=0, longer_than_bytes=8000, bytes=1_000_000, factor=10.0, empty=0),)):
         population = replace(parts, long_unseen=unseen)
         sampled = choose_sample(population, 100_000, 0, least_bytes=0)
         imputation = Imputation(population, Findings(sampled, np.where(sampled, size // 4, 0)))
