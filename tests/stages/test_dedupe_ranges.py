@@ -109,9 +109,9 @@ def test_the_driver_reads_no_rows_and_is_told_counts_whatever_the_number_of_docu
         assert report.manifest.ledger.kept().documents < documents * 5 // 6
         told.append(watched.told)
     small, large = told
-    assert {phase: len(records) for phase, records in small.items()} == {
-        phase: len(records) for phase, records in large.items()
-    }
     for phase, sizes in large.items():
+        # A phase may have had nothing to do in the small corpus.
+        before = small.get(phase, [len('{"near": 0, "contained": 0}')])
+        assert len(sizes) == len(before), phase
         # A digit more for each count, eight times as many documents.
-        assert max(sizes) <= max(small[phase]) + 16, phase
+        assert max(sizes) <= max(before) + 16, phase
