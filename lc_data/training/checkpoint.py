@@ -89,15 +89,17 @@ class CheckpointWriter:
         self.wait()
         final = self._folder / f"step-{state['step']:06d}"
         temporary = final.with_suffix(".tmp")
-        if self._ranks.is_first:
-            for old in (final, *self._folder.glob("step-*.tmp")):
-                if old.exists():
-                    shutil.rmtree(old)
-            temporary.mkdir(parents=True)
-        self._ranks.barrier()
+        self._ranks.on_first(lambda: self._make_room(final, temporary))
         written = async_save(dict(tensors), storage_writer=FileSystemWriter(temporary), process_group=self._group)
         assert isinstance(written, Future)
         self._pending = self._thread.submit(self._publish, written, temporary, state)
+
+    def _make_room(self, final: Path, temporary: Path) -> None:
+        """Make the folder of a save, and remove those of saves that ended too early."""
+        for old in (final, *self._folder.glob("step-*.tmp")):
+            if old.exists():
+                shutil.rmtree(old)
+        temporary.mkdir(parents=True)
 
     def wait(self) -> None:
         """Wait until the save that was begun last is published; raises :class:`Failure` when it failed on any rank."""

@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from lc_data.recipe.errors import RecipeError
+from lc_data.training.attention import attend
 from lc_data.training.config import ModelConfig
 from lc_data.training.hub_checkpoint import HubConfig
 from lc_data.training.model import Attention
@@ -39,18 +40,19 @@ def check_context(count: int, config: ModelConfig, seq_len: int, kind: str) -> N
 def share_attention(model: nn.Module, ranks: Ranks) -> None:
     """Make every attention of a model work on heads instead of tokens, among the ranks that share a pack."""
     group, _ = dist.new_subgroups(group_size=ranks.context)
+    attention = over_heads(attend, group, ranks.context)  # one for all layers: compiled, they share one program
     for module in model.modules():
         if isinstance(module, Attention):
-            module.attend = over_heads(module.attend, group, ranks.context)
+            module.attend = attention
 
 
-def over_heads(attend: Attend, group: dist.ProcessGroup, count: int) -> Attend:
+def over_heads(attention: Attend, group: dist.ProcessGroup, count: int) -> Attend:
     """An attention over this rank's part of the tokens, q [T / count, heads, width], in terms of one over them all."""
 
     @torch.compiler.disable
     def shared(q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> Tensor:
         q, k, v = (_TokensToHeads.apply(x, group, count) for x in (q, k, v))
-        return _HeadsToTokens.apply(attend(q, k, v, *rest), group, count)
+        return _HeadsToTokens.apply(attention(q, k, v, *rest), group, count)
 
     return shared
 

@@ -52,9 +52,7 @@ def train(job: TrainingJob) -> Outcome:
         if (done := finished(job)) is not None:
             return done
         with hold_folder(job, ranks):  # all have looked before the first moves anything
-            if ranks.is_first:
-                open_folder(job)
-            ranks.barrier()
+            ranks.on_first(lambda: open_folder(job))
             return Trainer(job, ranks).run()
 
 

@@ -7,7 +7,7 @@ checkpoints are the same with one rank as with many.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from lc_data.failure import Failure
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,22 @@ class Ranks:
     def any(self, flag: bool) -> bool:
         """Whether any rank says so."""
         return self.total(torch.tensor(float(flag))).item() > 0
+
+    def on_first(self, work: Callable[[], object]) -> None:
+        """Let the first rank work while the others wait.
+
+        Raises:
+            Failure: on the others, when the first has failed, which raises its own error: nobody waits for it.
+
+        """
+        fault: Exception | None = None
+        if self.is_first:
+            try:
+                work()
+            except Exception as error:
+                fault = error
+        if self.any(fault is not None):
+            raise fault or Failure("the first process has failed; its own message says why")
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -74,11 +74,12 @@ def hold_folder(job: TrainingJob, ranks: Ranks) -> Iterator[None]:
 def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, packs_consumed: int) -> None:
     """Write ``export/`` and then ``result.json``, which says that the training is done; all ranks take part."""
     temporary, final = job.folder / "export.tmp", job.folder / "export"
-    if ranks.is_first:
+
+    def begin() -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-    export(model, temporary, ranks.is_first)
-    if ranks.is_first:
+
+    def end() -> None:
         if job.tokenizer_uri is not None:
             for config in temporary.rglob("config.json"):  # a folded copy may lie inside
                 config.with_name("tokenizer.json").write_bytes(storage.read_bytes(job.tokenizer_uri))
@@ -86,7 +87,10 @@ def publish_result(job: TrainingJob, model: CausalLM, ranks: Ranks, steps: int, 
             shutil.rmtree(final)
         temporary.rename(final)
         _write_result(job, steps, packs_consumed)
-    ranks.barrier()
+
+    ranks.on_first(begin)
+    export(model, temporary, ranks.is_first)
+    ranks.on_first(end)
 
 
 def _write_result(job: TrainingJob, steps: int, packs_consumed: int) -> None:

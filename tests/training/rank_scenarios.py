@@ -78,6 +78,21 @@ def train_in(folder: Path, stop_at: int | None = None, **settings: Any) -> Calla
     return lambda: train(job) and None
 
 
+def fail_in(folder: Path) -> Callable[[], None]:
+    """Train where the first rank, which alone looks at it, cannot read the record; every rank notes what it met."""
+    (folder / "job.json").mkdir(parents=True)
+    job = make_job(folder, PACKS)
+
+    def work() -> None:
+        try:
+            train(job)
+        except Exception as error:
+            (folder / f"met-by-{os.environ['RANK']}.txt").write_text(f"{type(error).__name__}: {error}")
+            raise
+
+    return work
+
+
 def fine_tune_in(folder: Path) -> Callable[[], None]:
     packs = pack_dialogues(make_dialogues(), 4, SEQ_LEN, seed=3)
     return lambda: train(sft_job(folder, packs, "sequence_mean")) and None
@@ -126,6 +141,7 @@ def main(root: Path) -> None:
         shutil.copytree(root / "saved", root / f"killed-{at}")
         codes[f"killed-{at}"] = run_ranks(1, save(root / f"killed-{at}", 2, die_at=at))
     codes["sequences"] = run_ranks(2, fine_tune_in(root / "sequences"))
+    codes["failed"] = run_ranks(2, fail_in(root / "failed"))
     (root / "codes.json").write_text(json.dumps(codes))
 
 

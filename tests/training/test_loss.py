@@ -7,8 +7,9 @@ from torch.nn.functional import cross_entropy
 from lc_data.training.loss import IGNORED, next_token_targets, token_nll
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 20 * 33 * 4, 1 << 20], ids=["none kept", "some kept", "all kept"])
 @pytest.mark.parametrize("chunk_tokens", [1, 7, 50, 64])
-def test_chunks_give_the_loss_and_gradients_of_the_whole_matrix(chunk_tokens: int) -> None:
+def test_chunks_give_the_loss_and_gradients_of_the_whole_matrix(chunk_tokens: int, kept_bytes: int) -> None:
     torch.manual_seed(0)
     hidden = torch.randn(50, 16, requires_grad=True)
     head = torch.randn(33, 16, requires_grad=True)
@@ -16,7 +17,7 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole_matrix(chunk_tokens: in
     targets[::3] = IGNORED
     weight = torch.rand(50)
     plain = cross_entropy(hidden @ head.T, targets, reduction="none")
-    chunked = token_nll(hidden, head, targets, chunk_tokens)
+    chunked = token_nll(hidden, head, targets, chunk_tokens, kept_bytes)
     assert (chunked[::3] == 0).all()
     torch.testing.assert_close(chunked, plain)
     for mine, other in zip(
@@ -25,6 +26,23 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole_matrix(chunk_tokens: in
         strict=True,
     ):
         torch.testing.assert_close(mine, other, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kept_bytes", "kept"), [(0, 0), (3 * 10 * 33 * 4, 3), (3 * 10 * 33 * 4 - 1, 2), (1 << 20, 5)])
+def test_no_more_logits_wait_for_the_backward_pass_than_may(kept_bytes: int, kept: int) -> None:
+    """What autograd holds is looked at: nothing else of the loss is as large as a chunk of logits."""
+    hidden, head = torch.randn(50, 16, requires_grad=True), torch.randn(33, 16, requires_grad=True)
+    held: set[int] = set()
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape == (10, 33):
+            held.add(tensor.data_ptr())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        losses = token_nll(hidden, head, torch.randint(33, (50,)), 10, kept_bytes)
+    assert len(held) == kept
+    losses.sum().backward()
 
 
 def test_half_precision_losses_are_float32_sums() -> None:

@@ -41,9 +41,16 @@ def losses(folder: Path) -> list[float]:
 def test_every_rank_ends_as_it_should(root: Path) -> None:
     codes = json.loads((root / "codes.json").read_text())
     assert codes.pop("stopped") == [STOPPED_EXIT_CODE] * 2
+    assert codes.pop("failed") == [1, 1]
     assert len(codes) == 11 + KILLS
     for name, seen in codes.items():
         assert set(seen) == {-signal.SIGKILL if name.startswith("killed") else 0}, name
+
+
+def test_an_error_of_the_first_rank_alone_is_one_of_all(root: Path) -> None:
+    met = [(root / "failed" / f"met-by-{rank}.txt").read_text() for rank in range(2)]
+    assert met[0].startswith("IsADirectoryError")
+    assert met[1] == "Failure: the first process has failed; its own message says why"
 
 
 @pytest.mark.parametrize("name", ["straight-2", "straight-4", "context-2", "context-4"])
