@@ -27,6 +27,9 @@ from lc_data.recipe.recipe import Recipe
 Scorer = Callable[[Path, Path | None, Recipe, RunFolder], Mapping[str, float]]
 """From a rung's checkpoint, the one it began with (None for random weights), its recipe and the run to measures."""
 
+SUITES = "suites"
+"""The folder of answers beside a checkpoint, and of a rung."""
+
 
 class NotPromotedError(Failure):
     """A checkpoint does not show what its rung requires."""
@@ -35,8 +38,8 @@ class NotPromotedError(Failure):
 def climb(recipe: Recipe, run: RunFolder, score: Scorer | None = None) -> Iterator[Step]:
     """Train every rung of the recipe's ladder, from where the last climb ended, and yield each step as it is done.
 
-    ``RUN/ladder/<rung>/`` gets ``export/`` and ``scores.json``. A rung whose recipe and start are those of its record
-    is not trained again; its scores are judged anew, so that a requirement may change.
+    ``RUN/ladder/<rung>/`` gets ``export/``, ``scores.json`` and the answers in ``suites/``. A rung whose recipe and
+    start are those of its record is not trained again; its scores are judged anew, so that a requirement may change.
 
     Args:
         recipe: with a ladder and a section ``pretrain``.
@@ -97,7 +100,10 @@ def rung_recipe(recipe: Recipe, rung: Rung) -> Recipe:
 def measure_checkpoint(
     checkpoint: Path, start: Path | None, recipe: Recipe, run: RunFolder, ladder: LadderSection
 ) -> dict[str, float]:
-    """Loss at short positions, its rise, the gain from long context, and the scores of the ladder's suites."""
+    """Loss at short positions, its rise, the gain from long context, and the scores of the ladder's suites.
+
+    Answers to the suites lie in ``suites/`` beside the checkpoint, and so are moved aside with it.
+    """
     from lc_data.evaluation.evaluate import evaluate
     from lc_data.evaluation.evaluate_suites import evaluate_suites
 
@@ -113,7 +119,7 @@ def measure_checkpoint(
     if gain is not None:
         scores["long_gain"] = gain
     if ladder.suites is not None:
-        found = evaluate_suites(checkpoint, ladder.suites, run_uri=run.uri, name="pretrain").scores
+        found = evaluate_suites(checkpoint, ladder.suites, str(checkpoint.parent / SUITES), run.uri).scores
         for suite in found.suites:
             scores[suite.suite] = sum(suite.tasks.values()) / len(suite.tasks)
             scores |= {f"{suite.suite}.{task}": value for task, value in suite.tasks.items()}
@@ -150,6 +156,8 @@ def _recorded(place: Path, identity: str, rung: Rung) -> dict[str, float] | None
 def _record(place: Path, export: Path, record: dict[str, Any]) -> None:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(export, place / "export")
+    if (answers := export.parent / SUITES).is_dir():
+        shutil.copytree(answers, place / SUITES)
     storage.write_atomic(str(place / "scores.json"), json.dumps(record, indent=1).encode() + b"\n")
 
 

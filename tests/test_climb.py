@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,20 +14,24 @@ from lc_data.corpus.run import RunFolder
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
 from lc_data.training.weights import weights_fingerprint
-from tests.small_corpus import small_recipe, write_small_corpus
+from tests.small_corpus import prose, small_recipe, write_small_corpus
 
 PRETRAIN = (
     "pretrain={batch_tokens: 2048, steps: 2, optimizer: {peak_learning_rate: 0.01}, checkpoint: {every_minutes: null}, "
     "model: {shape: {hidden_size: 16, layers: 1, heads: 2, intermediate_size: 32}}}"
 )
 LADDER = (
-    "ladder={{short_tokens: 128, rungs: [{{name: short, overrides: [pack.seq_len=256], require: {{{first}}}}}, "
+    "ladder={{short_tokens: 128, {suites}rungs: [{{name: short, overrides: [pack.seq_len=256], require: {{{first}}}}}, "
     "{{name: long, overrides: [pack.seq_len=512, pretrain.model.rope_base=50000], require: {{{second}}}}}]}}"
+)
+SUITES = (
+    "suites: {{names: [needle], haystacks: [{hay}], max_seq_len: 1200, limit: 1, "
+    "needle: {{lengths: [1200], depths: [50], repeats: 1, kinds: [single]}}}}, "
 )
 
 
-def recipe(corpus: Path, first: str, second: str) -> Recipe:
-    ladder = LADDER.format(first=first, second=second)
+def recipe(corpus: Path, first: str, second: str, suites: str = "") -> Recipe:
+    ladder = LADDER.format(first=first, second=second, suites=suites)
     return small_recipe(corpus, PRETRAIN, "evaluation={first_bucket_tokens: 64}", ladder)
 
 
@@ -34,11 +39,15 @@ def recipe(corpus: Path, first: str, second: str) -> Recipe:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     write_small_corpus(folder)
+    (folder / "hay.txt").write_text(prose(random.Random(1), 3000), encoding="utf-8")
     return folder
 
 
 def test_every_rung_begins_where_the_one_before_ended_and_none_is_climbed_twice(corpus: Path, tmp_path: Path) -> None:
-    made = recipe(corpus, "short_loss: {at_most: 20}", "short_loss_rise: {at_most: 5}, long_gain: {at_least: -9}")
+    """With every measure that there is, the suite of needles among them."""
+    second = "short_loss_rise: {at_most: 5}, long_gain: {at_least: -9}, needle: {at_least: 0}"
+    suites = SUITES.format(hay=corpus / "hay.txt")
+    made = recipe(corpus, "short_loss: {at_most: 20}", second, suites)
     run = RunFolder(str(tmp_path / "run"))
     steps = list(climb(made, run))
     assert [step.name for step in steps if step.name.endswith(("pretrain", "gate"))] == [
@@ -46,7 +55,10 @@ def test_every_rung_begins_where_the_one_before_ended_and_none_is_climbed_twice(
     ]  # fmt: skip
     ladder = tmp_path / "run" / "ladder"
     scores = json.loads((ladder / "long" / "scores.json").read_text())["scores"]
-    assert scores.keys() == {"short_loss", "short_loss_rise", "long_gain"}
+    assert scores.keys() == {"short_loss", "short_loss_rise", "long_gain", "needle", "needle.needle_single_en"}
+    for rung in ("short", "long"):
+        [answer] = (ladder / rung / "suites" / "needle" / "needle_single_en.jsonl").read_text().splitlines()
+        assert json.loads(answer)
     before = json.loads((ladder / "short" / "scores.json").read_text())["scores"]["short_loss"]
     assert scores["short_loss_rise"] == pytest.approx(scores["short_loss"] - before, abs=0.5)
     job = json.loads((tmp_path / "run" / "pretrain" / "job.json").read_text())
@@ -67,9 +79,11 @@ def test_a_rung_that_is_not_promoted_ends_the_climb(corpus: Path, tmp_path: Path
 
     def required(needle: int, loss: float) -> Recipe:
         ladder = LADDER.format(
-            first=f"needle: {{at_least: {needle}}}, short_loss: {{at_most: {loss}}}", second="short_loss: {at_most: 9}"
+            suites="suites: {names: [needle]}, ",
+            first=f"needle: {{at_least: {needle}}}, short_loss: {{at_most: {loss}}}",
+            second="short_loss: {at_most: 9}",
         )
-        return small_recipe(corpus, PRETRAIN, ladder, "ladder.suites={names: [needle]}")
+        return small_recipe(corpus, PRETRAIN, ladder)
 
     with pytest.raises(NotPromotedError, match=r"short is not promoted: needle is 80, at least 95 .*; short_loss is 2"):
         list(climb(required(95, 1.9), run, score))

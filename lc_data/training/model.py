@@ -7,7 +7,8 @@ silently stop doing so with an all-ones mask or the default cache, after which t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,12 +101,21 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = Norm(config.hidden_size, config.rms_norm_eps)
         self.recompute = recompute
+        self.transform: Callable[..., Tensor] = self._transform
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Compile what the layer computes, with ``torch.compile``'s arguments.
+
+        Not ``forward``: where attention cannot be traced, which is wherever it goes segment by segment, a traced
+        ``checkpoint`` around it is given up as a whole, and nothing at all would be compiled.
+        """
+        self.transform = torch.compile(self._transform, *arguments, **options)
 
     def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], within: Boundaries) -> Tensor:
         """Residual attention, then residual feed-forward, over x [T, hidden_size]."""
         if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._transform, x, angles, within, use_reentrant=False)
-        return self._transform(x, angles, within)
+            return checkpoint(self.transform, x, angles, within, use_reentrant=False)
+        return self.transform(x, angles, within)
 
     def _transform(self, x: Tensor, angles: tuple[Tensor, Tensor], within: Boundaries) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), angles, within)

@@ -16,14 +16,14 @@ import torch
 
 from lc_data.failure import Failure
 from lc_data.recipe.errors import RecipeError
-from lc_data.training import checkpoint, loop
+from lc_data.training import checkpoint, loop, model
 from lc_data.training.checkpoint import newest_checkpoint, read_state
 from lc_data.training.guard import DivergedError
 from lc_data.training.loop import train
 from lc_data.training.metrics import MetricsLog, read_metrics
 from lc_data.training.stopping import TrainingStopped
 from lc_data.training.weights import weights_fingerprint
-from tests.training.synthetic import SEQ_LEN, VOCAB, SyntheticStream, make_job, make_pack, make_packs
+from tests.training.synthetic import SEQ_LEN, VOCAB, SyntheticStream, make_job, make_pack, make_packs, small_config
 
 PACKS = make_packs(48)
 
@@ -164,8 +164,6 @@ def test_sft_counts_the_answers_only(tmp_path: Path) -> None:
 
 
 def test_bfloat16_keeps_float32_masters_and_angles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lc_data.training import model
-
     seen: list[tuple[torch.dtype, torch.dtype]] = []
     forward = model.Layer.forward
 
@@ -276,18 +274,36 @@ def test_the_gain_from_long_context_is_measured_along_the_way(tmp_path: Path) ->
     assert rows[-1]["long_gain"]["far"] < rows[0]["long_gain"]["far"]
 
 
-def test_compiled_layers_compute_the_same(straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
-    module_compile = torch.nn.Module.compile
+def compiled_graphs(folder: Path, layers: int, recompute: bool) -> int:
+    """Train three steps with compiled layers; how many programs were traced."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    job = make_job(folder, PACKS, steps=3, compile=True, activation_checkpointing=recompute)
+    object.__setattr__(job, "config", small_config(num_hidden_layers=layers))
+    train(job)
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
-    def on_cpu(self: torch.nn.Module, *arguments: Any, **options: Any) -> None:
-        compiled.append(type(self).__name__)
-        module_compile(self, *arguments, **{**options, "backend": "eager"})  # what it traces, without a C++ compiler
 
-    monkeypatch.setattr(torch.nn.Module, "compile", on_cpu)
-    train(make_job(tmp_path, PACKS, steps=3, compile=True))
-    assert compiled == ["Layer", "Layer"]
-    assert losses(tmp_path)[0] == pytest.approx(losses(straight)[0], rel=1e-6)
+@pytest.mark.parametrize("recompute", [False, True])
+def test_compiled_layers_share_programs_and_compute_the_same(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recompute: bool
+) -> None:
+    """Traced, and run as it was traced: that needs no C++ compiler."""
+    compile_layer = model.Layer.compile
+    monkeypatch.setattr(model.Layer, "compile", lambda layer: compile_layer(layer, backend="eager"))
+    graphs = [compiled_graphs(tmp_path / str(layers), layers, recompute) for layers in (2, 3)]
+    assert graphs[0] == graphs[1] > 0, "as many for three layers as for two"
+    assert losses(tmp_path / "2")[0] == pytest.approx(losses(straight)[0], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_inductor_computes_the_same(straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("needs a C++ compiler")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    torch._dynamo.reset()
+    train(make_job(tmp_path / "compiled", PACKS, compile=True))
+    assert losses(tmp_path / "compiled") == pytest.approx(losses(straight), rel=1e-6)
 
 
 def test_rows_of_lost_steps_and_half_lines_are_removed(tmp_path: Path) -> None:
