@@ -1,0 +1,1 @@
+"""Published claims about long-context data, in miniature: arms trained alike but for one choice, and a verdict."""
