@@ -7,16 +7,23 @@ tokens. A stage whose ledger does not balance fails: the books are worth having 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from lc_data.failure import Failure
 
 
-class Count(BaseModel):
-    """So many documents, their UTF-8 bytes and, once known, their tokens."""
+@dataclass(slots=True)
+class Count:
+    """So many documents, their UTF-8 bytes and, once known, their tokens.
 
-    model_config = ConfigDict(extra="forbid")
+    Entered twice for every document of every stage: as a pydantic model, which looks at each
+    assignment, an entry took 2.6 us, and now 0.6.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     documents: int = 0
     bytes: int = 0
