@@ -337,7 +337,7 @@ def rope(
     as_json: JsonOption = False,
 ) -> None:
     """Say which rotary base a longer context needs, by two published rules, and where they disagree."""
-    from lc_data.training.rope_bounds import extend
+    from lc_data.rope_bounds import extend
 
     found = extend(head_dim, base, length, to, new_base)
     _tell(found.as_json(), found.as_text(), as_json)

@@ -115,6 +115,13 @@ def test_a_crash_goes_back_to_the_last_checkpoint(straight: Path, tmp_path: Path
     assert weights_fingerprint(tmp_path / "export") == weights_fingerprint(straight / "export")
 
 
+def test_checkpoints_come_by_time(tmp_path: Path) -> None:
+    train(make_job(tmp_path, PACKS, steps=3, checkpoint={"every_minutes": 1e-9, "keep": 9}))
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("step-*")) == [
+        "step-000001", "step-000002", "step-000003",
+    ]  # fmt: skip
+
+
 def test_a_finished_training_is_not_repeated_and_another_one_starts_anew(
     straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_save_that_was_killed_leaves_a_whole_checkpoint(root: Path, at: int) -
     tensors = {name: torch.zeros(64, 3) for name in ("weight", "moment")}
     load_tensors(path, tensors)
     assert all(bool((tensor == step).all()) for tensor in tensors.values())
+    assert (path.parent / (path.parent / "latest").read_text().strip()).is_dir(), "what `latest` names is there"
 
 
 def test_some_of_the_killed_saves_were_whole_and_some_were_not(root: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lc_data.recipe.errors import RecipeError
-from lc_data.training.rope_bounds import (
+from lc_data.rope_bounds import (
     PUBLISHED_BOUNDS,
     bounded_length,
     critical_dimension,
