@@ -75,6 +75,9 @@ def _fill(override: str, size: Size, base: Recipe) -> str:
         "long_tokens": size.long_tokens,
         "threshold_tokens": size.threshold_tokens,
         "arm_tokens": size.arm_tokens,
+        "batch_tokens": size.batch_tokens,
+        "batch_packs": size.batch_tokens // size.long_tokens,
+        "learning_rate": size.learning_rate,
         "plan_tokens": round(size.arm_tokens * _MARGIN),
         "half_plan_tokens": round(size.arm_tokens * _MARGIN / 2),
     }

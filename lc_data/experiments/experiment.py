@@ -34,6 +34,10 @@ class Size(Section):
     """The length that arms train at."""
     threshold_tokens: int = Field(gt=0)
     """From where a document counts as long."""
+    batch_tokens: int = Field(gt=0)
+    """Of an arm's optimizer step."""
+    learning_rate: float = Field(gt=0)
+    """Peak of an arm's training."""
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Size:
