@@ -25,8 +25,9 @@ ALLOWED = {
     "streaming": {"corpus", "packing", *FOUNDATION},
     "exports": {"streaming", "packing", "corpus", *FOUNDATION},
     "training": {"streaming", "corpus", *FOUNDATION},
-    "evaluation": {"training", "streaming", "corpus", *FOUNDATION},
-    "reports": {"corpus", *FOUNDATION},
+    "charts": set(),
+    "evaluation": {"charts", "training", "streaming", "corpus", *FOUNDATION},
+    "reports": {"charts", "corpus", *FOUNDATION},
     "bench": {*PURE, "corpus", "engine", "stages", "forecast", "exports", "streaming", "training", *FOUNDATION},
 }
 """Room -> rooms of lc_data that it may import. The command line and the journey may know everything."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lc_data.charts.heatmap import Heatmap, draw_picture
 from lc_data.corpus import storage
-from lc_data.evaluation.heatmap import draw_heatmap
 from lc_data.evaluation.needle.scoring import Grid
 from lc_data.evaluation.prediction import Prediction, read_predictions
 from lc_data.evaluation.suite import ScoreOptions, SuiteScore
@@ -64,7 +64,9 @@ def score_folder(folder: Path, options: ScoreOptions) -> Scores:
     scores = Scores(folder, tuple(SUITES[name].score(found[name], options) for name in SUITES if name in found))
     for task, detail in ((task, detail) for score in scores.suites for task, detail in score.details.items()):
         if "grid" in detail:
-            picture = draw_heatmap(Grid.from_json(detail["grid"]), task)
+            grid = Grid.from_json(detail["grid"])
+            heatmap = Heatmap(grid.lengths, grid.depths, grid.cells, grid.columns)
+            picture = draw_picture(heatmap, f"{task}: {grid.score:.2f}")
             storage.write_atomic(str(folder / f"{task}.svg"), picture.encode())
     content = json.dumps(scores.as_json(), indent=1, ensure_ascii=False)
     storage.write_atomic(str(folder / "result.json"), content.encode() + b"\n")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+from lc_data.charts.heatmap import Heatmap, draw_heatmap
 from lc_data.reports.content import NeedleGrid, SuiteScores
 from lc_data.reports.page import numbers
 from lc_data.reports.page.markup import Html, element, join, table
-
-_WIDTH, _HEIGHT, _LEFT, _TOP = 60, 24, 52, 6
-_STOPS = ((0.0, (198, 40, 57)), (50.0, (240, 190, 70)), (100.0, (46, 160, 90)))
 
 
 def suites_section(suites: list[SuiteScores]) -> Html:
@@ -24,7 +20,7 @@ def _suite(found: list[SuiteScores]) -> Html:
     return join(
         table(f"Scores of {found[0].suite}, 0 to 100, by checkpoint", head, rows),
         (element("p", _remark(scores)) for scores in found),
-        (_heatmap(f"{task}, {scores.checkpoint}", grid) for scores in found for task, grid in scores.grids.items()),
+        _heatmaps(found),
     )
 
 
@@ -47,36 +43,26 @@ def _remark(scores: SuiteScores) -> str:
     return " ".join(parts)
 
 
+def _heatmaps(found: list[SuiteScores]) -> Html | None:
+    """The grids, those of a task side by side for all checkpoints as far as there is room."""
+    tasks = dict.fromkeys(task for scores in found for task in scores.grids)
+    figures = [
+        _heatmap(f"{task}, {scores.checkpoint}", scores.grids[task])
+        for task in tasks
+        for scores in found
+        if task in scores.grids
+    ]
+    if not figures:
+        return None
+    note = "In each picture: lengths in tokens with the mean of their column below, depths of the needle on the left."
+    return join(element("p", note, class_="note"), element("div", figures, class_="charts"))
+
+
 def _heatmap(title: str, grid: NeedleGrid) -> Html:
-    """Lengths from left to right, depths from top to bottom, red to green."""
-    width, height = _LEFT + _WIDTH * len(grid.lengths), _TOP + _HEIGHT * len(grid.depths)
-    cells = []
-    for row, depth in enumerate(grid.depths):
-        top = _TOP + row * _HEIGHT
-        cells.append(element("text", f"{depth:g}%", x=_LEFT - 6, y=top + 16, text_anchor="end"))
-        for column, value in enumerate(grid.cells[row]):
-            left = _LEFT + column * _WIDTH
-            fill = "#dddddd" if value is None else _color(value)
-            cells.append(element("rect", x=left, y=top, width=_WIDTH - 1, height=_HEIGHT - 1, fill=fill))
-            if value is not None:
-                middle = left + _WIDTH / 2
-                cells.append(
-                    element("text", f"{value:.0f}", x=middle, y=top + 16, text_anchor="middle", fill="#111111")
-                )
-    for column, (length, mean) in enumerate(zip(grid.lengths, grid.columns, strict=True)):
-        middle = _LEFT + column * _WIDTH + _WIDTH / 2
-        cells.append(element("text", numbers.length(length), x=middle, y=height + 14, text_anchor="middle"))
-        cells.append(element("text", f"{mean:.1f}", x=middle, y=height + 28, text_anchor="middle"))
-    drawing = element(
-        "svg", cells, class_="chart", viewBox=f"0 0 {width} {height + 34}", role="img",
-        aria_label=f"{title}: score by length and depth",
-    )  # fmt: skip
-    caption = f"{title}. Below each length the mean of its depths; on the left the depth of the needle."
-    return element("figure", drawing, element("figcaption", caption))
-
-
-def _color(value: float) -> str:
-    """Red at 0, yellow at 50, green at 100."""
-    (low, start), (high, end) = next(pair for pair in pairwise(_STOPS) if value <= pair[1][0])
-    part = (value - low) / (high - low)
-    return "#" + "".join(f"{round(a + part * (b - a)):02x}" for a, b in zip(start, end, strict=True))
+    """One grid; it scrolls by itself where it has more lengths than the screen has room for."""
+    heatmap = Heatmap(grid.lengths, grid.depths, grid.cells, grid.columns)
+    label = f"{title}: score by length and depth"
+    # The drawing is markup already, and escapes its label itself.
+    drawing = Html(draw_heatmap(heatmap, label))
+    scrolling = element("div", drawing, class_="scroll", tabindex="0", role="region", aria_label=label)
+    return element("figure", element("h4", title), scrolling)

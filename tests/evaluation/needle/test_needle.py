@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
-from lc_data.evaluation.heatmap import draw_heatmap
 from lc_data.evaluation.needle.scoring import Grid, grid_of, single_grid
 from lc_data.evaluation.needle.suite import Needle
 from lc_data.evaluation.prediction import Prediction
@@ -165,13 +164,6 @@ def test_the_published_columns_average_to_the_published_whole() -> None:
     columns = (98.69, 97.87, 97.43, 99.58, 97.46, 96.59, 97.40, 91.08)
     grid = grid_of([(length, 0.0, value / 100) for length, value in enumerate(columns)])
     assert round(grid.score, 2) == 97.01
-
-
-def test_a_picture_shows_empty_cells() -> None:
-    picture = draw_heatmap(Grid((1000,), (0, 100), ((None,), (100.0,))), "a < b")
-    assert "a &lt; b" in picture
-    assert picture.count("#dddddd") == 1
-    assert "#2ea05a" in picture
 
 
 def test_facts_that_are_missing_are_named(tmp_path: Path) -> None:
