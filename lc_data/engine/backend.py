@@ -37,10 +37,11 @@ class DeferredBackend:
     Starting Ray takes seconds, which a run that is already up to date should not spend.
     """
 
-    def __init__(self, section: EngineSection, modules: Sequence[str] = ()) -> None:
-        """``modules`` hold the work; worker processes import them once, together."""
+    def __init__(self, section: EngineSection, steps: Sequence[str] = ()) -> None:
+        """``steps`` are what worker processes take once, together: modules that hold the work, in the order in which
+        it comes, and functions (``module:function``) to call."""
         self._section = section
-        self._modules = modules
+        self._steps = steps
         self._started: Backend | None = None
         self._stack = ExitStack()
 
@@ -57,17 +58,17 @@ class DeferredBackend:
         if not jobs:
             return
         if self._started is None:
-            self._started = self._stack.enter_context(_open(self._section, self._modules))
+            self._started = self._stack.enter_context(_open(self._section, self._steps))
         yield from self._started.run(jobs)
 
 
-def _open(section: EngineSection, modules: Sequence[str]) -> AbstractContextManager[Backend]:
+def _open(section: EngineSection, steps: Sequence[str]) -> AbstractContextManager[Backend]:
     if section.backend == "serial":
         return nullcontext(SerialBackend())
     if section.backend == "processes":
         from lc_data.engine.process_backend import open_processes
 
-        return open_processes(section, modules)
+        return open_processes(section, steps)
     from lc_data.engine.ray_backend import open_ray
 
     return open_ray(section)

@@ -11,6 +11,7 @@ from lc_data.engine.backend import DeferredBackend
 from lc_data.engine.stage import Stage, StageReport, bring_up_to_date
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages import balance, bucket, dedupe, filter, ingest, pack  # noqa: A004
+from lc_data.text.warm import warm_kernels
 
 CHAIN: tuple[Stage, ...] = (ingest.STAGE, filter.STAGE, dedupe.STAGE, bucket.STAGE, balance.STAGE, pack.STAGE)
 
@@ -23,8 +24,8 @@ def run_chain(recipe: Recipe, run: RunFolder, to: str) -> Iterator[StageReport]:
     stages = CHAIN[: [stage.name for stage in CHAIN].index(to) + 1]
     for stage in stages:
         stage.check(recipe)
-    modules = [stage.work.__module__ for stage in stages]
-    with lock_run(run.uri), DeferredBackend(recipe.engine, modules) as backend:
+    steps = [*(stage.work.__module__ for stage in stages), f"{warm_kernels.__module__}:{warm_kernels.__name__}"]
+    with lock_run(run.uri), DeferredBackend(recipe.engine, steps) as backend:
         _sweep(run)
         for stage in stages:
             yield bring_up_to_date(stage, recipe, run, backend)

@@ -41,9 +41,14 @@ def die(task: Task, folder: StageFolder) -> TaskRecord:
 
 
 def sleep(task: Task, folder: StageFolder) -> TaskRecord:
-    Path(task.payload).write_text(str(os.getpid()))
+    storage.write_atomic(task.payload, f"{os.getpid()} {os.getppid()}".encode())
     time.sleep(600)
     return TaskRecord()
+
+
+def be_slow() -> None:
+    """A step of a zygote."""
+    time.sleep(0.5)
 
 
 def job_of(folder: Path, payload, work=die, key: str = "x") -> Job:
@@ -105,7 +110,7 @@ def test_a_failure_ends_what_is_in_flight(backend, tmp_path):
     with pytest.raises(TaskError, match="task dies"):
         list(backend.run(jobs))
     assert time.monotonic() - started < 60
-    _assert_gone(int((tmp_path / "pid").read_text() or 0))
+    _assert_gone(int((tmp_path / "pid").read_text().split()[0]))
 
 
 def test_a_module_that_cannot_be_imported_is_an_error(tmp_path, capfd):
@@ -117,24 +122,66 @@ def test_a_module_that_cannot_be_imported_is_an_error(tmp_path, capfd):
     assert "No module named 'lc_data.no_such_room'" in capfd.readouterr().err
 
 
-def test_workers_end_with_a_driver_that_is_killed(tmp_path):
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom lc_data.engine.backend import DeferredBackend\n"
-        "from tests.engine.test_process_backend import SECTION, job_of, sleep\n"
-        "with DeferredBackend(SECTION) as backend:\n"
-        "    list(backend.run([job_of(Path(sys.argv[1]), sys.argv[1] + '/pid', sleep)]))\n"
-    )
+def test_early_workers_work_while_the_zygote_goes_on_and_are_then_replaced(tmp_path):
+    def pids(backend: DeferredBackend) -> set[int]:
+        jobs = [job_of(tmp_path, Deaths(str(tmp_path / "log"), 0), key=str(number)) for number in range(4)]
+        return {record.facts["pid"] for _, record in backend.run(jobs)}
+
+    steps = ["tests.engine.test_process_backend", "tests.engine.test_process_backend:be_slow"]
+    with DeferredBackend(SECTION, steps) as opened:
+        early, later = pids(opened), pids(opened)
+        assert not early & later
+        assert later == pids(opened), "these stay"
+        for pid in early:
+            _assert_gone(pid)
+    for pid in later:
+        _assert_gone(pid)
+
+
+def test_a_step_that_fails_after_the_first_workers_is_an_error(tmp_path, capfd):
+    none = Deaths(str(tmp_path / "log"), 0)
+    with DeferredBackend(SECTION, ["tests.engine.test_process_backend", "lc_data.no_such_room"]) as broken:
+        assert len(list(broken.run([job_of(tmp_path, none)]))) == 1
+        with pytest.raises(TaskError, match="no worker process could be started"):
+            list(broken.run([job_of(tmp_path, none)]))
+    assert "No module named 'lc_data.no_such_room'" in capfd.readouterr().err
+
+
+_DRIVER = """
+import os, signal, sys
+from pathlib import Path
+from lc_data.engine.backend import DeferredBackend
+from tests.engine.test_process_backend import SECTION, Deaths, job_of, sleep
+folder, ending = Path(sys.argv[1]), sys.argv[2]
+jobs = [job_of(folder, str(folder / "pid"), sleep, "long")]
+with DeferredBackend(SECTION, ["tests.engine.test_process_backend"]) as backend:
+    if ending == "error":
+        jobs.append(job_of(folder, Deaths(str(folder / "always"), 99), key="dies"))
+    for _ in backend.run(jobs):
+        pass
+"""
+
+
+@pytest.mark.parametrize("ending", ["error", "interrupt", "terminate", "kill"])
+def test_no_process_is_left_behind(tmp_path, ending):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    driver = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
+    command = [sys.executable, "-c", _DRIVER, str(tmp_path), ending]
+    driver = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     pid = tmp_path / "pid"
+    numbers = {"interrupt": signal.SIGINT, "terminate": signal.SIGTERM, "kill": signal.SIGKILL}
     try:
-        while not (pid.exists() and pid.read_text()):
+        while not pid.exists():
             assert driver.poll() is None
             time.sleep(0.05)
+        if ending in numbers:
+            driver.send_signal(numbers[ending])
+        assert driver.wait(60) != 0
     finally:
         driver.kill()
         driver.wait()
-    _assert_gone(int(pid.read_text()))
+    worker, zygote = map(int, pid.read_text().split())
+    _assert_gone(worker)
+    _assert_gone(zygote)
 
 
 def test_the_cores_of_this_process_are_the_workers(tmp_path):
