@@ -115,9 +115,10 @@ def _plan(
     limits = [_bounded(scene, want, mixture, drawn) for want in wants]
     asked = _cells(scene, wants, [want.share for want in wants])
     possible = min((limit / want.share for want, limit, _, _ in limits), default=Fraction(0))
-    budget, ending = mixture.budget_tokens, mixture.budget_tokens is None
+    budget, ending = mixture.budget_tokens, mixture.budget_tokens is None and mixture.epochs is None
     if budget is None:
-        budget = floor(min(possible, min((want.available / want.share for want in wants), default=Fraction(0))))
+        once = min((want.available / want.share for want in wants), default=Fraction(0))
+        budget = floor(min(possible, once) if mixture.epochs is None else once * Fraction(str(mixture.epochs)))
     beyond = _long_share_beyond(scene, wants, mixture.lengths)
     if 1 <= budget <= possible and beyond is None:
         shares, reasons = (

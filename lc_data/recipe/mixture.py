@@ -73,6 +73,9 @@ class MixtureSection(Section):
     budget_tokens: int | None = Field(default=None, gt=0)
     """Tokens to train on; null takes as many as the weights allow before anything is seen twice. With ``stages`` it is
     their sum, and may be left out."""
+    epochs: Epochs | None = None
+    """Instead of ``budget_tokens``: how often what the corpus has least of, for its share, is seen. Without weights
+    everything is: 2 is two epochs. Needs ``max_epochs`` of as much; null is one epoch, or less where that is less."""
     weights: dict[str, Weight] | None = None
     """Share of each domain in tokens, in any unit (30 and 70, or 0.3 and 0.7). Every domain that has documents is
     named; 0 leaves one out. Null takes domains as they are."""
@@ -109,6 +112,13 @@ class MixtureSection(Section):
                 f"budget_tokens is {self.budget_tokens}, but the stages' budgets sum to {total}: "
                 "leave budget_tokens out, or change one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> MixtureSection:
+        if self.epochs is not None and (self.budget_tokens is not None or self.stages):
+            other = "budget_tokens" if self.budget_tokens is not None else "stages"
+            raise ValueError(f"epochs and {other} both say how many tokens there are: keep one")
         return self
 
     @model_validator(mode="after")

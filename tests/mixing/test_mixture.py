@@ -47,6 +47,26 @@ def test_the_default_takes_every_token_once(rows: list[list[int]]) -> None:
     assert plan.wanted_tokens.tolist() == rows
 
 
+@given(TABLES, st.sampled_from([0.5, 2, 3]))
+def test_epochs_take_every_token_as_often(rows: list[list[int]], epochs: float) -> None:
+    assume(sum(map(sum, rows)) > 1)
+    plan = plan_mixture(table(rows), names(len(rows)), section(epochs=epochs, max_epochs=3), EDGES)
+    assert plan.budget_tokens == int(sum(map(sum, rows)) * epochs)
+    assert np.abs(plan.wanted_tokens - np.array(rows) * epochs).max() < 1
+
+
+def test_epochs_are_of_what_is_scarcest_for_its_share() -> None:
+    plan = plan_mixture(
+        table([[100, 0, 0], [9000, 0, 0]]), ["a", "b"], section(weights={"a": 1, "b": 3}, epochs=2), EDGES
+    )
+    assert plan.wanted_tokens[:, 0].tolist() == [200, 600]
+
+
+def test_more_epochs_than_may_be_are_refused() -> None:
+    with pytest.raises(InfeasibleMixtureError, match=r"(?s)needed 50: cap 4 epochs allows 40.*at most 80 is possible"):
+        plan_mixture(table([[10, 0, 0], [10, 0, 0]]), ["a", "b"], section(epochs=5), EDGES)
+
+
 @given(TABLES, st.data())
 def test_weights_are_kept_to_the_token_and_nothing_repeats_without_a_budget(rows: list[list[int]], data: Any) -> None:
     assume(all(map(sum, rows)))
@@ -152,6 +172,9 @@ def test_a_plan_under_a_wider_cap_would_be_noticed() -> None:
         ({"lengths": {"long_share": 0.5}}, "no effect with mode none"),
         ({"lengths": {"mode": "per_source", "long_share": 1.0}}, "less than 1"),
         ({"max_epochs": 0}, "greater than 0"),
+        ({"epochs": 0}, "greater than 0"),
+        ({"epochs": 2, "budget_tokens": 5}, "epochs and budget_tokens both say"),
+        ({"epochs": 2, "stages": [{"name": "a", "budget_tokens": 5}]}, "epochs and stages both say"),
         ({"budget_tokens": 0}, "greater than 0"),
         ({"held_out": {"share": 0.7}}, "less than or equal to 0.5"),
     ],

@@ -17,7 +17,7 @@ from lc_data.streaming.dataset import PackedDataset
 from tests.lengths.texts import small_tokenizer
 from tests.small_corpus import prose
 
-GIVEN = ("variables.data=data", "variables.tokenizer=tokenizer.json", "variables.two_epochs_tokens=1000000")
+GIVEN = ("variables.data=data", "variables.tokenizer=tokenizer.json")
 
 
 def test_every_number_is_the_published_one() -> None:
@@ -26,9 +26,9 @@ def test_every_number_is_the_published_one() -> None:
     assert sft is not None
     assert (sft.batch_tokens, sft.optimizer.peak_learning_rate) == (1 << 20, 5e-6)
     assert (sft.optimizer.weight_decay, sft.optimizer.clip_norm, sft.schedule.kind) == (0.1, 1.0, "cosine")
-    assert (recipe.pack.seq_len, recipe.sft_mixture.max_epochs, recipe.sft_mixture.budget_tokens) == (32_768, 2, 10**6)
+    assert (recipe.pack.seq_len, recipe.sft_mixture.epochs) == (32_768, 2)
     assert recipe.pack.global_batch_packs * recipe.pack.seq_len == sft.batch_tokens
-    pretrain = load_recipe("index_32k", GIVEN[:2]).pretrain
+    pretrain = load_recipe("index_32k", GIVEN).pretrain
     assert pretrain is not None
     assert pretrain.schedule == sft.schedule, "all else is as in pretraining"
     assert pretrain.optimizer == sft.optimizer.model_copy(update={"peak_learning_rate": 1e-5})
@@ -37,7 +37,7 @@ def test_every_number_is_the_published_one() -> None:
 def test_what_has_to_be_given_is_said() -> None:
     with pytest.raises(RecipeError) as caught:
         load_recipe("index_32k_sft")
-    assert all(f"-o variables.{name}=VALUE" in str(caught.value) for name in ("data", "tokenizer", "two_epochs_tokens"))
+    assert all(f"-o variables.{name}=VALUE" in str(caught.value) for name in ("data", "tokenizer"))
 
 
 def test_two_epochs_of_dialogues_are_packed_with_loss_on_the_answers(tmp_path: Path) -> None:
@@ -55,10 +55,9 @@ def test_two_epochs_of_dialogues_are_packed_with_loss_on_the_answers(tmp_path: P
     (tmp_path / "tokenizer.json").write_text(small_tokenizer())
     given = [f"variables.data={tmp_path / 'data'}", f"variables.tokenizer={tmp_path / 'tokenizer.json'}"]
     given += ["tokenizer.eos=<|endoftext|>", "engine.backend=serial"]
-    probe, run = RunFolder(str(tmp_path / "probe")), RunFolder(str(tmp_path / "run"))
-    list(travel(load_recipe("index_32k_sft", [*given, "variables.two_epochs_tokens=10"]), probe, "bucket"))
-    tokens = sum(shard.tokens or 0 for shard in probe.stage("bucket").manifest().shards)
-    list(travel(load_recipe("index_32k_sft", [*given, f"variables.two_epochs_tokens={2 * tokens}"]), run, "pack"))
+    run = RunFolder(str(tmp_path / "run"))
+    list(travel(load_recipe("index_32k_sft", given), run, "pack"))
+    tokens = sum(shard.tokens or 0 for shard in run.stage("bucket").manifest().shards)
     packs = list(PackedDataset(run.uri, plan="sft"))
     seen = Counter(document for pack in packs for document in pack["document_ids"].tolist() if document >= 0)
     assert len(seen) == 32
