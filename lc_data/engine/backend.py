@@ -38,8 +38,10 @@ class DeferredBackend:
     """
 
     def __init__(self, section: EngineSection, steps: Sequence[str] = ()) -> None:
-        """``steps`` are what worker processes take once, together: modules that hold the work, in the order in which
-        it comes, and functions (``module:function``) to call."""
+        """``steps`` are what worker processes take once, together.
+
+        Modules that hold the work, in the order in which it comes, and functions (``module:function``) to call.
+        """
         self._section = section
         self._steps = steps
         self._started: Backend | None = None
