@@ -2,6 +2,8 @@
 RECIPE ?= demo
 RUN ?= runs/$(basename $(notdir $(RECIPE)))
 NAME ?= stream
+EXPERIMENT ?= all
+SIZE ?= smoke
 ARGS ?=
 PYTHON ?= python3
 
@@ -11,7 +13,7 @@ LC_DATA := $(VENV)/bin/lc-data
 STAGES := ingest filter dedupe bucket balance pack pretrain sft
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run plan $(STAGES) climb evaluate report verify bench doctor test test-all lint format schemas clean
+.PHONY: help setup demo run plan $(STAGES) climb evaluate report verify bench experiment doctor test test-all lint format schemas clean
 
 help: ## Show this list
 	@echo "make TARGET [RECIPE=name or file] [RUN=folder] [ARGS='-o key=value']"; echo
@@ -72,6 +74,9 @@ verify: $(READY) ## Check every file, ledger and plan of RUN
 
 bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream, train) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
+
+experiment: $(READY) ## Re-run published claims in miniature: EXPERIMENT (all, boundaries, rope_base, ...) at SIZE
+	$(LC_DATA) experiment $(EXPERIMENT) --size $(SIZE) $(ARGS)
 
 doctor: $(READY) ## Say what this machine has
 	$(LC_DATA) doctor $(ARGS)

@@ -189,8 +189,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 -- each parameter is an option
 @app.command()
 def score(
     folder: Annotated[str, typer.Argument(help="A folder of predictions, in LongBench's layout.")],
-    protocol: Annotated[str, typer.Option(help="How L-Eval is scored: opencompass or official.")] = "opencompass",
-    code_similarity: Annotated[str, typer.Option(help="difflib, or levenshtein as OpenCompass.")] = "difflib",
+    protocol: Annotated[
+        str | None, typer.Option(help="official or opencompass; default: LongBench official, L-Eval opencompass.")
+    ] = None,
+    code_similarity: Annotated[
+        str | None, typer.Option(help="difflib, or levenshtein as OpenCompass; by default the protocol's.")
+    ] = None,
     missing_as_zero: Annotated[
         bool, typer.Option("--missing-as-zero", help="Count tasks without predictions as 0 in the averages.")
     ] = False,
@@ -325,6 +329,20 @@ def bench(
 
     result = run_bench(name, data or (), tokenizer)
     _tell(result.as_json(), result.as_text(), as_json)
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="An experiment of pipelines/experiments, a file, or all.")],
+    out: Annotated[str, typer.Option("--out", help="Where runs and pages go.")] = "runs/experiments",
+    size: Annotated[str, typer.Option(help="smoke, small or gpu: how much is trained.")] = "smoke",
+    as_json: JsonOption = False,
+) -> None:
+    """Re-run a published claim in miniature: arms trained alike, measured over seeds, and a verdict."""
+    from lc_data.experiments.run import run_experiments
+
+    found = run_experiments(name, size, Path(out), lambda line: typer.echo(line, err=True))
+    _tell(found.as_json(), found.as_text(), as_json)
 
 
 @app.command()

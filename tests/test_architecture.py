@@ -28,13 +28,14 @@ ALLOWED = {
     "charts": set(),
     "evaluation": {"charts", "training", "streaming", "corpus", *FOUNDATION},
     "reports": {"charts", "corpus", *FOUNDATION},
+    "experiments": {"evaluation", "training", "streaming", "stages", "engine", "reports", "corpus", *FOUNDATION},
     "bench": {*PURE, "corpus", "engine", "stages", "forecast", "exports", "streaming", "training", *FOUNDATION},
 }
 """Room -> rooms of lc_data that it may import. The command line and the journey may know everything."""
 
 FORBIDDEN_PACKAGES = {
     "ray": set(ALLOWED) - {"engine", "bench"},
-    "torch": set(ALLOWED) - {"streaming", "training", "evaluation", "bench"},
+    "torch": set(ALLOWED) - {"streaming", "training", "evaluation", "experiments", "bench"},
     **{
         heavy: {"streaming", "training", "evaluation", "reports"}
         for heavy in ("numba", "polars", "scipy", "datatrove", "typer")

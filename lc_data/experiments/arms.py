@@ -40,7 +40,7 @@ def extended_recipe(experiment: Experiment, size: Size, base: Recipe, seed: int,
     return _derive(base, size, "extend", [*experiment.extend, f"seed={seed}", *_from(start)])
 
 
-def arm_recipe(experiment: Experiment, size: Size, base: Recipe, arm: Arm, seed: int, start: Path) -> Recipe:  # noqa: PLR0913, PLR0917
+def arm_recipe(experiment: Experiment, size: Size, base: Recipe, arm: Arm, seed: int, start: Path) -> Recipe:
     """What one arm does under one seed, from the checkpoint ``start``."""
     rope_override(arm.rope)
     origin = [f"sft.init_from={json.dumps(str(start))}"] if arm.train == "sft" else _from(start)

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lc_data.corpus import storage
 from lc_data.experiments.arms import arm_recipe, base_recipe, extended_recipe, first_recipe
-from lc_data.experiments.experiment import Experiment
+from lc_data.experiments.experiment import Experiment, list_experiments, load_experiment
 from lc_data.experiments.page import render_experiment, render_overview
 from lc_data.experiments.result import Result, collect
 from lc_data.experiments.verdict import Scores
@@ -77,11 +78,46 @@ def write(result: Result, folder: Path) -> Written:
     return Written(result, html, data)
 
 
-def write_overview(written: list[Written], folder: Path) -> str:
-    """A page of all verdicts, linked to the experiments' pages beside it."""
-    place = str(folder / "index.html")
+@dataclass(frozen=True)
+class Verdicts:
+    """What became of several experiments."""
+
+    overview: str
+    """The page of all verdicts."""
+    written: tuple[Written, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return {
+            "overview": self.overview,
+            "experiments": [one.result.as_json() | {"html": one.html} for one in self.written],
+        }
+
+    def as_text(self) -> str:
+        """A line for each claim, then where the pages are."""
+        lines = [
+            f"{one.result.experiment.name}: {claim.verdict}: {claim.text}"
+            for one in self.written
+            for claim in one.result.judgements
+        ]
+        return "\n".join([*lines, self.overview])
+
+
+def run_experiments(name: str, size_name: str, out: Path, tell: Tell = lambda line: None) -> Verdicts:
+    """Run one experiment, or ``all``; ``OUT/SIZE/index.html`` shows the verdicts of those that were run together.
+
+    Raises :class:`RecipeError` before any work, for whichever of them is wrong.
+    """
+    names = sorted(list_experiments()) if name == "all" else [name]
+    experiments = [load_experiment(each) for each in names]
+    for each in experiments:
+        check_experiment(each, size_name)
+    written = tuple(run_experiment(each, size_name, out, tell) for each in experiments)
+    if len(written) == 1:
+        return Verdicts(written[0].html, written)
+    place = str((out / size_name / "index.html").absolute())
     storage.write_atomic(place, render_overview([one.result for one in written]).encode())
-    return place
+    return Verdicts(place, written)
 
 
 def _line(scores: Scores) -> str:
