@@ -21,7 +21,8 @@ from torch import Tensor
 
 from lc_data.bench.result import BenchResult, BenchRow, compare_in_turn, row_without
 from lc_data.failure import Failure
-from lc_data.recipe.training import ModelShape, TrainSection
+from lc_data.recipe.model import ModelShape
+from lc_data.recipe.training import TrainSection
 from lc_data.training.config import ModelConfig
 from lc_data.training.job import TrainingJob
 from lc_data.training.loop import Trainer

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import ModelSection, ModelShape
+from lc_data.recipe.model import ModelSection, ModelShape
 from lc_data.training.rope import Rope, rope_from_hf
 
 Family = Literal["llama", "qwen2", "qwen3", "index"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import ModelSection
+from lc_data.recipe.model import ModelSection
 from lc_data.training.config import ModelConfig, read_content
 from lc_data.training.hub import ATTENTION, HubModel, attend_in_hub, with_boundaries
 

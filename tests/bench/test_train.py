@@ -4,7 +4,7 @@ import pytest
 
 from lc_data.bench import train
 from lc_data.failure import Failure
-from lc_data.recipe.training import ModelShape
+from lc_data.recipe.model import ModelShape
 
 TINY = train.TrainSizes(ModelShape(hidden_size=16, layers=1, heads=2, intermediate_size=32), 64, 64, (64, 16), 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import ByteLevel
 
-from lc_data.recipe.training import ModelShape
+from lc_data.recipe.model import ModelShape
 from lc_data.training.config import ModelConfig
 from lc_data.training.model import CausalLM
 from lc_data.training.weights import export, fill, random_weights

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lc_data.recipe.training import EvaluationSection, ModelSection, PretrainSection, ScheduleSection, SftSection
+from lc_data.recipe.model import ModelSection
+from lc_data.recipe.training import EvaluationSection, PretrainSection, ScheduleSection, SftSection
 
 SHAPE: dict[str, Any] = {"hidden_size": 64, "layers": 2, "heads": 4, "intermediate_size": 128}
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import ModelSection, ModelShape
+from lc_data.recipe.model import ModelSection, ModelShape
 from lc_data.training.config import config_from_hf
 from lc_data.training.rope import Rope
 from tests.training.synthetic import small_config

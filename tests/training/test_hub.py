@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lc_data.evaluation.generation import GreedyGenerator, StopRules
 from lc_data.recipe.errors import RecipeError
-from lc_data.recipe.training import ModelSection
+from lc_data.recipe.model import ModelSection
 from lc_data.training import hub, loss
 from lc_data.training.batch import to_device
 from lc_data.training.hub import HubModelError

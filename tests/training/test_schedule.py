@@ -15,6 +15,7 @@ def shares(steps: int, stages: dict[str, int] | None = None, **settings: object)
 def test_cosine_warms_up_peaks_and_ends_at_the_floor() -> None:
     rates = shares(100, kind="cosine", warmup_share=0.1, floor_share=0.1)
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert rates[39] == pytest.approx(0.775), "a third of the way down a cosine, where a line would be at 0.7"
     assert rates[54] == pytest.approx(0.55)
     assert rates[-1] == pytest.approx(0.1)
     assert sorted(rates[10:], reverse=True) == rates[10:]
