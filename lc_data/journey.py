@@ -47,6 +47,7 @@ def travel(recipe: Recipe, run: RunFolder, to: str) -> Iterator[Step]:
 
     last = STEPS.index(to)
     _check_model(recipe, STEPS[: last + 1])
+    _check_suites(recipe, STEPS[: last + 1])
     worked = False
     for report in run_chain(recipe, run, STEPS[min(last, len(STAGES) - 1)]):
         worked |= report.ran
@@ -79,6 +80,15 @@ def _check_model(recipe: Recipe, steps: Sequence[str]) -> None:
                 f"{key} is {path!r}, where there is no config.json: give the folder of a checkpoint in Hugging Face "
                 "format, or stop before training with --to pack"
             )
+
+
+def _check_suites(recipe: Recipe, steps: Sequence[str]) -> None:
+    """Raise :class:`RecipeError` for suites that no model could be put to: before the work that leads to one."""
+    section = recipe.evaluation.suites
+    if section is not None and "evaluate" in steps and (recipe.pretrain or recipe.sft):
+        from lc_data.evaluation.evaluate_suites import check_suites
+
+        check_suites(section)
 
 
 def _stage_step(report: StageReport) -> Step:

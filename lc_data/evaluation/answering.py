@@ -8,12 +8,14 @@ them, and a file of other answers is never added to.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lc_data.corpus import storage
+from lc_data.corpus.fingerprint import fingerprint
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
 from lc_data.evaluation.generation import Generator, StopRules
 from lc_data.evaluation.prediction import Prediction, read_predictions
@@ -68,21 +70,40 @@ def answer_suite(suite: Suite, source: Source, model: Model, folder: Path, askin
     return asked
 
 
-def keep_settings(path: Path, settings: dict[str, Any]) -> None:
-    """Write what decides the answers, or compare it with what is there.
+def keep_settings(path: Path, settings: dict[str, Any], put_aside: bool = False) -> None:
+    """Write what decides the answers, or compare it with what is there, see :func:`has_settings`."""
+    if not has_settings(path, settings, put_aside):
+        storage.write_atomic(str(path), json.dumps(settings, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def has_settings(path: Path, settings: dict[str, Any], put_aside: bool = False) -> bool:
+    """Whether answers are there that these settings decided, and none that others did.
+
+    Args:
+        path: the file of the settings, in the folder of the answers.
+        settings: what decides them.
+        put_aside: move answers that were made otherwise to ``<folder>.<fingerprint of their settings>``, where nothing
+            scores them, instead of refusing.
 
     Raises:
         RecipeError: where answers were made otherwise, naming what differs.
 
     """
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        keys = dict.fromkeys([*before, *settings])
-        if differing := [key for key in keys if before.get(key) != settings.get(key)]:
-            told = ", ".join(f"{key} {before.get(key)!r} (now {settings.get(key)!r})" for key in differing)
-            raise RecipeError(f"{path.parent} holds answers made with {told}: choose another --out, or remove it")
-        return
-    storage.write_atomic(str(path), json.dumps(settings, indent=1, ensure_ascii=False).encode() + b"\n")
+    if not path.is_file():
+        return False
+    before = json.loads(path.read_text(encoding="utf-8"))
+    keys = dict.fromkeys([*before, *settings])
+    differing = [key for key in keys if before.get(key) != settings.get(key)]
+    if not differing:
+        return True
+    if not put_aside:
+        told = ", ".join(f"{key} {before.get(key)!r} (now {settings.get(key)!r})" for key in differing)
+        raise RecipeError(f"{path.parent} holds answers made with {told}: choose another --out, or remove it")
+    aside = path.parent.with_name(f"{path.parent.name}.{fingerprint(before)[:12]}")
+    if aside.exists():
+        shutil.rmtree(aside)  # answers to the same settings of an even earlier time
+    path.parent.rename(aside)
+    return False
 
 
 def _finished(path: Path) -> set[str]:

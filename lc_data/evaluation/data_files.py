@@ -24,7 +24,7 @@ def find_files(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
     for path in sorted(folder.rglob("*")):
         if path.name in names and path.is_file():
             other = found.setdefault(path.name, path)
-            if other.read_bytes() != path.read_bytes():
+            if other is not path and other.read_bytes() != path.read_bytes():
                 raise RecipeError(f"{path.name} is in {folder} twice with different content: {other} and {path}")
     return found
 

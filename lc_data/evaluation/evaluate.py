@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from lc_data.corpus import storage
 from lc_data.corpus.fingerprint import fingerprint
 from lc_data.corpus.run import RunFolder
+from lc_data.evaluation.evaluate_suites import SuitesResult, evaluate_suites
 from lc_data.evaluation.panel import measure_cloze, measure_gain, short_documents
 from lc_data.failure import Failure
 from lc_data.progress import Progress
@@ -39,21 +40,36 @@ class Evaluation:
     ran: bool
     results: dict[str, dict[str, Any]]
     """The content of ``position_loss.json`` by the name of the checkpoint."""
+    suites: dict[str, SuitesResult] = field(default_factory=dict)
+    """What the checkpoints answered to suites of tasks, where the recipe names some."""
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return "; ".join(_line(name, result) for name, result in self.results.items())
+        lines = [_line(name, result) for name, result in self.results.items()]
+        lines += [f"{name}: {result.summary}" for name, result in self.suites.items()]
+        return "; ".join(lines)
 
 
 def evaluate_run(recipe: Recipe, run_uri: str) -> Evaluation:
-    """Evaluate every checkpoint that the run has exported, pretraining's and SFT's."""
+    """Evaluate every checkpoint that the run has exported, pretraining's and SFT's.
+
+    Loss by position comes first, then the suites of ``evaluation.suites``. What is there already and was made of the
+    same weights and settings is not made again; answers made otherwise are put aside.
+    """
     exports = {kind: training_folder(run_uri, kind) / "export" for kind in ("pretrain", "sft")}
     found = {kind: folder for kind, folder in exports.items() if folder.is_dir()}
     if not found:
         raise RecipeError(f"{run_uri} has no trained checkpoint to evaluate: run pretrain first")
     each = {kind: evaluate(folder, run_uri, recipe, kind) for kind, folder in found.items()}
-    return Evaluation(any(one.ran for one in each.values()), {kind: one.results[kind] for kind, one in each.items()})
+    suites: dict[str, SuitesResult] = {}
+    if (section := recipe.evaluation.suites) is not None:
+        suites = {
+            kind: evaluate_suites(folder, section, run_uri=run_uri, name=kind, put_aside=True)
+            for kind, folder in found.items()
+        }
+    ran = any(one.ran for one in each.values()) or any(one.changed for one in suites.values())
+    return Evaluation(ran, {kind: one.results[kind] for kind, one in each.items()}, suites)
 
 
 def evaluate(checkpoint: str | Path, run_uri: str, recipe: Recipe, name: str | None = None) -> Evaluation:
@@ -74,7 +90,8 @@ def evaluate(checkpoint: str | Path, run_uri: str, recipe: Recipe, name: str | N
     check_vocabulary(read_model_config(folder, recipe.evaluation.impl), corpus.vocab_size, str(folder))
     place = RunFolder(run_uri).stage("evaluate").file(f"{label}/position_loss.json")
     identity = fingerprint([
-        weights_fingerprint(folder), corpus.plan_hash, recipe.evaluation.model_dump(mode="json"), _VERSION,
+        weights_fingerprint(folder), corpus.plan_hash,
+        recipe.evaluation.model_dump(mode="json", exclude={"suites"}), _VERSION,
     ])  # fmt: skip
     if storage.exists(place):
         before = json.loads(storage.read_bytes(place))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,14 +14,16 @@ from tokenizers import Tokenizer
 
 from lc_data.corpus import storage
 from lc_data.corpus.run import RunFolder
-from lc_data.evaluation.answering import Asking, Model, answer_suite, keep_settings
+from lc_data.evaluation.answering import Asking, Model, answer_suite, has_settings, keep_settings
+from lc_data.evaluation.averages import mean
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
 from lc_data.evaluation.generation import Generator, GreedyGenerator
 from lc_data.evaluation.haystack import LANGUAGES, language_of, read_texts
 from lc_data.evaluation.lm_eval import write_lm_eval
+from lc_data.evaluation.room import check_room
 from lc_data.evaluation.score import Scores, score_folder
-from lc_data.evaluation.suite import ScoreOptions, Source, Suite
-from lc_data.evaluation.suites import HIDING, suites_named
+from lc_data.evaluation.suite import ScoreOptions, Source, Suite, score_options
+from lc_data.evaluation.suites import HIDING, SUITES, suites_named
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.evaluation import SuitesSection
 from lc_data.training.job import held_out_documents
@@ -37,6 +41,17 @@ class SuitesResult:
     asked: int
     """Answers that had to be made now."""
     scores: Scores
+    changed: bool = True
+    """Whether ``result.json`` is another one than before."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people: the average of each suite, and of how many tasks."""
+        return ", ".join(
+            f"{score.suite} {mean(list(score.tasks.values())):.2f} over {len(score.tasks)} tasks"
+            for score in self.scores.suites
+            if score.tasks
+        )
 
 
 def evaluate_suites(
@@ -45,6 +60,7 @@ def evaluate_suites(
     out: str | None = None,
     run_uri: str | None = None,
     name: str | None = None,
+    put_aside: bool = False,
 ) -> SuitesResult:
     """Answer the suites of a section and score the answers.
 
@@ -57,6 +73,8 @@ def evaluate_suites(
             ``RUN/evaluate/<name>``.
         run_uri: the run whose tokens stand around documents and whose held-out documents are haystacks.
         name: of the result in a run; None takes the checkpoint's folder, or the one above ``export``.
+        put_aside: what becomes of answers that were made with other weights or settings: they are moved aside, or
+            else refused.
 
     Raises:
         RecipeError: where an argument or the data is wrong, before the model is opened.
@@ -68,12 +86,42 @@ def evaluate_suites(
     suites, source, tokens = asked_for.suites, asked_for.source, asked_for.tokens
     settings = {suite.name: _settings(folder, section, suite, asked_for) for suite in suites}
     for suite in suites:
-        keep_settings(place / suite.name / "settings.json", settings[suite.name])
+        keep_settings(place / suite.name / "settings.json", settings[suite.name], put_aside)
+    _clear_of_others(place, suites, weights_fingerprint(folder), put_aside)
     model = Model(tokens, cache(lambda: _open(folder, section)))
     asking = Asking(section.truncate)
     asked = sum(answer_suite(suite, source, model, place / suite.name, asking) for suite in suites)
-    options = ScoreOptions(section.protocol, section.code_similarity, section.missing_as_zero)
-    return SuitesResult(asked, score_folder(place, options))
+    result = place / "result.json"
+    before = result.read_bytes() if result.is_file() else None
+    scores = score_folder(place, _options(section))
+    return SuitesResult(asked, scores, result.read_bytes() != before)
+
+
+def check_suites(section: SuitesSection) -> None:
+    """Raise ``RecipeError`` for what is wrong with a section whatever the model: before one is trained."""
+    suites = suites_named(section.names)
+    rope_override(section.rope)
+    source = Source(
+        data=None if section.data is None else Path(section.data),
+        tokens=_NoTokens(),
+        max_seq_len=section.max_seq_len or sys.maxsize,
+        haystacks=_by_language(read_texts([Path(path) for path in section.haystacks]) or ["held-out documents"]),
+        needle=section.needle,
+        ruler=section.ruler,
+        longbench_protocol=_options(section).longbench_protocol,
+    )
+    for suite in suites:
+        suite.present(source)
+        suite.identity(source)
+
+
+class _NoTokens:
+    """The tokens of a model that is not there yet: what is checked before it is there measures no text."""
+
+    def encode(self, text: str) -> list[int]:
+        raise NotImplementedError
+
+    encode_prompt = starts = encode
 
 
 def export_suites(checkpoint: str | Path, section: SuitesSection, out: str, run_uri: str | None = None) -> list[str]:
@@ -111,10 +159,23 @@ def _prepare(folder: Path, section: SuitesSection, run_uri: str | None) -> _Prep
         chat_format=section.chat_format,
         needle=section.needle,
         ruler=section.ruler,
+        longbench_protocol=_options(section).longbench_protocol,
     )
-    for suite in suites:
-        suite.present(source)
+    check_room(suites, source)
     return _Prepared(suites, source, tokens, bos, eos)
+
+
+def _clear_of_others(place: Path, asked: Sequence[Suite], checkpoint: str, put_aside: bool) -> None:
+    """Answers of another checkpoint to suites that are not asked for would be scored beside this one's."""
+    for suite in SUITES.values():
+        path = place / suite.name / "settings.json"
+        if suite not in asked and path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            has_settings(path, {**kept, "checkpoint": checkpoint}, put_aside)
+
+
+def _options(section: SuitesSection) -> ScoreOptions:
+    return score_options(section.protocol, section.code_similarity, section.missing_as_zero)
 
 
 def _place(checkpoint: Path, out: str | None, run_uri: str | None, name: str | None) -> Path:
@@ -150,11 +211,12 @@ def _haystacks(section: SuitesSection, run_uri: str | None, tokens: CheckpointTo
             )
     else:
         texts = []
-    found: dict[str, tuple[str, ...]] = {}
-    for language in LANGUAGES:
-        if own := tuple(text for text in texts if language_of(text) == language):
-            found[language] = own
-    return found
+    return _by_language(texts)
+
+
+def _by_language(texts: list[str]) -> dict[str, tuple[str, ...]]:
+    found = {language: tuple(text for text in texts if language_of(text) == language) for language in LANGUAGES}
+    return {language: own for language, own in found.items() if own}
 
 
 def _open(checkpoint: Path, section: SuitesSection) -> Generator:

@@ -16,7 +16,8 @@ from lc_data.evaluation.prediction import Prediction
 from lc_data.recipe.errors import RecipeError, nearest
 from lc_data.recipe.evaluation import NeedleSection, RulerSection
 
-LEvalProtocol = Literal["official", "opencompass"]
+ScoringProtocol = Literal["official", "opencompass"]
+"""Whose rules apply: the benchmark's own, or those of the harness behind the report of Index-1.9B-32K."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Item:
     """Kept in the prediction for the metric: depth, keyword, protocol tags."""
     chat: bool = True
     """Whether a chat model's template goes around the prompt; not where a text is to be continued."""
+    shortest: Callable[[], str] | None = field(default=None, compare=False, repr=False)
+    """Of a prompt that is made to its length (``length_tokens``): the shortest that it can be."""
 
     @property
     def prompt(self) -> str:
@@ -77,6 +80,7 @@ class Source:
     """A text with ``{prompt}`` in it, put around prompts of tasks that a chat model is asked."""
     needle: NeedleSection = field(default_factory=NeedleSection)
     ruler: RulerSection = field(default_factory=RulerSection)
+    longbench_protocol: ScoringProtocol = "official"
 
     def in_chat(self, prompt: str, chat: bool = True) -> str:
         """What is asked in the end."""
@@ -91,18 +95,34 @@ class Source:
 class ScoreOptions:
     """Choices that published scores differ in."""
 
-    leval_protocol: LEvalProtocol = "opencompass"
+    leval_protocol: ScoringProtocol = "opencompass"
+    longbench_protocol: ScoringProtocol = "official"
     code_backend: Backend = "difflib"
     missing_as_zero: bool = False
 
 
-def score_options(protocol: str, code_backend: str, missing_as_zero: bool) -> ScoreOptions:
-    """The options of these names; raises ``RecipeError`` for one that there is not."""
-    if protocol not in get_args(LEvalProtocol):
-        raise RecipeError(f"--protocol {protocol!r} is none{nearest(protocol, get_args(LEvalProtocol))}")
-    if code_backend not in get_args(Backend):
+def score_options(protocol: str | None, code_backend: str | None, missing_as_zero: bool) -> ScoreOptions:
+    """The options of these names; raises ``RecipeError`` for one that there is not.
+
+    Args:
+        protocol: of LongBench and L-Eval; None is what each is mostly published by: ``official`` and ``opencompass``.
+        code_backend: of code similarity; None is the protocol's own: ``difflib`` for ``official``, else
+            ``levenshtein``.
+        missing_as_zero: see :class:`ScoreOptions`.
+
+    """
+    if protocol is not None and protocol not in get_args(ScoringProtocol):
+        raise RecipeError(f"--protocol {protocol!r} is none{nearest(protocol, get_args(ScoringProtocol))}")
+    if code_backend is not None and code_backend not in get_args(Backend):
         raise RecipeError(f"--code-similarity {code_backend!r} is none{nearest(code_backend, get_args(Backend))}")
-    return ScoreOptions(cast("LEvalProtocol", protocol), cast("Backend", code_backend), missing_as_zero)
+    asked = cast("ScoringProtocol | None", protocol)
+    backend = cast("Backend", code_backend or ("levenshtein" if protocol == "opencompass" else "difflib"))
+    return ScoreOptions(
+        leval_protocol=asked or "opencompass",
+        longbench_protocol=asked or "official",
+        code_backend=backend,
+        missing_as_zero=missing_as_zero,
+    )
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,11 @@ class SuitesSection(Section):
     """Of generated tasks."""
     needle: NeedleSection = NeedleSection()
     ruler: RulerSection = RulerSection()
-    protocol: Literal["opencompass", "official"] = "opencompass"
-    """How L-Eval is scored."""
-    code_similarity: Literal["difflib", "levenshtein"] = "difflib"
-    """What compares lines of code: LongBench's own requirement, or OpenCompass's."""
+    protocol: Literal["opencompass", "official"] | None = None
+    """How LongBench and L-Eval are scored, and how LongBench's qasper is asked; null means LongBench by its own scorer
+    and L-Eval by OpenCompass, as most published scores are."""
+    code_similarity: Literal["difflib", "levenshtein"] | None = None
+    """What compares lines of code: LongBench's own requirement, or OpenCompass's; null means the protocol's."""
     missing_as_zero: bool = False
     """Whether a task without predictions counts as 0 in the averages."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lc_data.recipe.evaluation import SuitesSection
 from lc_data.recipe.model import ModelSection
 from lc_data.recipe.section import Section
 
@@ -166,6 +167,10 @@ class EvaluationSection(Section):
     """Type of weights and activations; ``auto``: bfloat16 on CUDA, float32 elsewhere."""
     impl: Literal["own", "hf"] = "own"
     """What computes the models, see ``pretrain.model.impl``."""
+    suites: SuitesSection | None = None
+    """Suites of tasks that every checkpoint of the run is put to as well. Needles hide in the run's held-out documents
+    unless ``haystacks`` names others; answers and scores go to ``evaluate/<checkpoint>/``. ``dtype`` and ``impl`` are
+    those of the suites themselves."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> EvaluationSection:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from lc_data.cli import app
 from lc_data.evaluation.longbench.tasks import TASKS
 from lc_data.evaluation.score import score_folder
-from lc_data.evaluation.suite import ScoreOptions
+from lc_data.evaluation.suite import ScoreOptions, score_options
 from lc_data.failure import Failure
 from lc_data.recipe.errors import RecipeError
 
@@ -71,6 +71,42 @@ def test_the_official_protocol_gives_a_quarter_and_leaves_judges_out(folder: Pat
     write(folder / "leval", "news_summ", {"pred": "a", "answers": ["b"]})
     with pytest.raises(Failure, match="needs the tag"):
         score_folder(folder, ScoreOptions(leval_protocol="official"))
+
+
+def test_opencompass_adds_up_the_answers_of_longbench(folder: Path) -> None:
+    write(folder, "trec", {"pred": "City Date", "answers": ["City", "Date"], "all_classes": ["City", "Date", "Food"]})
+    write(folder, "passage_count", {"pred": "3, then 4 or 4", "answers": ["3", "4"]})
+    write(folder, "passage_retrieval_zh", {"pred": "段落7", "answers": ["段落7", "段落7"]})
+    official = score_folder(folder, score_options("official", None, False)).suites[0]
+    added = score_folder(folder, score_options("opencompass", None, False)).suites[0]
+    assert [official.tasks[task] for task in ("trec", "passage_count", "passage_retrieval_zh")] == [50.0, 66.67, 100.0]
+    assert [added.tasks[task] for task in ("trec", "passage_count", "passage_retrieval_zh")] == [100.0, 100.0, 200.0]
+    assert added.tasks["hotpotqa"] == official.tasks["hotpotqa"] == 100.0
+    assert "protocol opencompass; code similarity by levenshtein" in added.convention
+    assert "protocol official; code similarity by difflib" in official.convention
+
+
+def test_the_protocols_say_what_is_left_open() -> None:
+    assert score_options(None, None, False) == ScoreOptions()
+    assert score_options("opencompass", "difflib", True) == ScoreOptions("opencompass", "opencompass", "difflib", True)
+    assert score_options("official", None, False) == ScoreOptions("official", "official", "difflib", False)
+
+
+def test_opencompass_cuts_chinese_words_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a segmenter that cuts more each time, the second answer meets other words."""
+    from lc_data.evaluation.longbench import scoring
+    from lc_data.evaluation.longbench.tasks import BY_NAME
+    from lc_data.evaluation.prediction import Prediction
+
+    def halves(text: str) -> list[str]:
+        return [part for word in text.split() for part in (word[: len(word) // 2], word[len(word) // 2 :]) if part]
+
+    monkeypatch.setattr(scoring, "split_words", halves)
+    row = Prediction("0", "甲乙丙丁", ("戊己", "甲乙"))
+    assert scoring.score_sample(BY_NAME["dureader"], row, protocol="opencompass") == pytest.approx(2 / 3)
+    assert (
+        scoring.score_sample(BY_NAME["dureader"], Prediction("0", "甲乙丙丁", ("甲乙",)), protocol="opencompass") == 0
+    )
 
 
 def test_missing_tasks_count_only_when_asked(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,36 @@ def test_the_users_templates_and_lengths_are_used(tmp_path: Path) -> None:
     (config / "dataset2prompt.json").write_text(json.dumps({"qasper": "{context}"}))
     with pytest.raises(RecipeError, match="no template for hotpotqa"):
         suite.identity(source(tmp_path))
+
+
+def test_opencompass_asks_qasper_as_hotpotqa(tmp_path: Path) -> None:
+    for task in ("qasper", "narrativeqa"):
+        write_rows(tmp_path / "data" / f"{task}.jsonl", LONGBENCH_ROW)
+    (tmp_path / "data" / "dataset2prompt.json").write_text(
+        json.dumps({"hotpotqa": "H {context} {input}", "qasper": "Q {context}", "narrativeqa": "N {context}"})
+    )
+    (tmp_path / "data" / "dataset2maxlen.json").write_text(json.dumps({"qasper": 128, "narrativeqa": 128}))
+    suite, own = LongBench(), source(tmp_path)
+    theirs = replace(own, longbench_protocol="opencompass")
+    for task, where, start, length in [
+        ("qasper", own, "Q ", 128),
+        ("qasper", theirs, "H ", 32),
+        ("narrativeqa", theirs, "N ", 128),
+    ]:
+        (item,) = suite.items(task, where)
+        assert item.prompt.startswith(start)
+        assert item.max_new_tokens == length
+    assert suite.identity(theirs) == {**suite.identity(own), "protocol": "opencompass"}
+    (tmp_path / "data" / "dataset2prompt.json").write_text(json.dumps({"qasper": "Q", "narrativeqa": "N"}))
+    with pytest.raises(RecipeError, match="no template for hotpotqa"):
+        suite.present(theirs) and suite.identity(theirs)
+
+
+def test_large_files_are_read_only_where_two_have_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(tmp_path / "data" / "hotpotqa.jsonl", LONGBENCH_ROW)
+    where = source(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    assert LongBench().present(where) == ("hotpotqa",)
 
 
 def test_leval_asks_every_pair(tmp_path: Path) -> None:

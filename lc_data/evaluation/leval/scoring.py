@@ -17,7 +17,7 @@ from lc_data.evaluation.metrics import exam
 from lc_data.evaluation.metrics.rouge import rouge_1_f, rouge_l_f
 from lc_data.evaluation.metrics.words import qa_f1
 from lc_data.evaluation.prediction import Prediction
-from lc_data.evaluation.suite import LEvalProtocol, ScoreOptions, SuiteScore, cut_counts
+from lc_data.evaluation.suite import ScoreOptions, ScoringProtocol, SuiteScore, cut_counts
 from lc_data.failure import Failure
 
 _Metric = Callable[[str, str], float]
@@ -39,13 +39,13 @@ _BY_TAG: dict[str, _Metric] = {"f1": qa_f1, "rouge": rouge_l_f}
 _JUDGED = {"human", "LLM"}
 
 
-def score_sample(task: LEvalTask, row: Prediction, protocol: LEvalProtocol) -> float | None:
+def score_sample(task: LEvalTask, row: Prediction, protocol: ScoringProtocol) -> float | None:
     """The score of an answer from 0 to 1; None where the protocol leaves it to judges."""
     metric = _OPENCOMPASS[task.kind] if protocol == "opencompass" else _official(task, row)
     return None if metric is None else max(metric(row.pred, answer) for answer in row.answers)
 
 
-def score_task(task: LEvalTask, rows: Sequence[Prediction], protocol: LEvalProtocol) -> float | None:
+def score_task(task: LEvalTask, rows: Sequence[Prediction], protocol: ScoringProtocol) -> float | None:
     """The score of one task in percent, with two decimals; None where no answer has one."""
     scores = [score for row in rows if (score := score_sample(task, row, protocol)) is not None]
     return round(100 * mean(scores), 2) if scores else None

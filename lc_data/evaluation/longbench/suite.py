@@ -1,7 +1,7 @@
 """LongBench as a suite: items from the official ``<task>.jsonl`` files.
 
 Templates and lengths of answers come from ``dataset2prompt.json`` and ``dataset2maxlen.json`` where the user's folder
-holds them.
+holds them. OpenCompass asks qasper with hotpotqa's template and for 32 tokens; the protocol of its name does too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from lc_data.recipe.errors import RecipeError
 
 _PROMPTS, _LENGTHS = "dataset2prompt.json", "dataset2maxlen.json"
 _FIELDS = frozenset({"context", "input"})
+_OPENCOMPASS_TEMPLATES = {"qasper": "hotpotqa"}
+_OPENCOMPASS_LENGTHS = {"qasper": 32}
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,29 @@ class LongBench:
     def wording(self, source: Source) -> Wording:
         """The templates that apply."""
         path = self._files(source).get(_PROMPTS)
-        return read_wording(path, self.present(source), _FIELDS) if path else OWN_WORDING
+        if path is None:
+            return OWN_WORDING
+        asked = dict.fromkeys(_template(task, source) for task in self.present(source))
+        return read_wording(path, tuple(asked), _FIELDS)
 
     def identity(self, source: Source) -> dict[str, Any]:
-        """Where the wording comes from."""
-        return {"prompts": self.wording(source).origin}
+        """Where the wording comes from, and whose rules are not LongBench's own."""
+        own = {"prompts": self.wording(source).origin}
+        return own if source.longbench_protocol == "official" else {**own, "protocol": source.longbench_protocol}
 
     def items(self, task: str, source: Source) -> Iterator[Item]:
         """The rows of a task's file as prompts."""
         files, wording, rules = self._files(source), self.wording(source), BY_NAME[task]
         lengths = read_json(files[_LENGTHS]) if _LENGTHS in files else {}
         max_new_tokens = int(lengths.get(task, rules.max_new_tokens))
+        if source.longbench_protocol == "opencompass":
+            max_new_tokens = _OPENCOMPASS_LENGTHS.get(task, max_new_tokens)
         path = files[f"{task}.jsonl"]
         for number, row in enumerate(islice(read_rows(path), source.limit)):
             answers, context = take(row, "answers", list, path), take(row, "context", str, path)
             yield Item(
                 id=str(row.get("_id", number)),
-                question=wording.fill(task, context=context, input=take(row, "input", str, path)),
+                question=wording.fill(_template(task, source), context=context, input=take(row, "input", str, path)),
                 answers=tuple(answers),
                 max_new_tokens=max_new_tokens,
                 stop=("\n",) if task == "samsum" else (),
@@ -76,3 +84,8 @@ class LongBench:
         if source.data is None:
             raise RecipeError("the suite longbench reads its official jsonl files: name their folder with --data DIR")
         return find_files(source.data, (*(f"{task}.jsonl" for task in self.tasks), _PROMPTS, _LENGTHS))
+
+
+def _template(task: str, source: Source) -> str:
+    """The task whose template is used."""
+    return _OPENCOMPASS_TEMPLATES.get(task, task) if source.longbench_protocol == "opencompass" else task

@@ -45,6 +45,7 @@ def single_items(task: str, language: Language, source: Source) -> Iterator[Item
                 yield Item(
                     id=f"{draw.repeat}-{length}-{depth:g}",
                     question=partial(_prompt, ask, draw.haystack, [sentence], [depth], source, length - _SINGLE_ANSWER),
+                    shortest=partial(_bare, ask, [sentence]),
                     answers=(thing,),
                     max_new_tokens=_SINGLE_ANSWER,
                     facts={"length_tokens": length, "depth": depth, "needle": sentence},
@@ -68,6 +69,7 @@ def parallel_items(task: str, language: Language, source: Source) -> Iterator[It
             yield Item(
                 id=f"{draw.repeat}-{length}",
                 question=partial(_prompt, ask, draw.haystack, sentences, depths, source, length - answer),
+                shortest=partial(_bare, ask, sentences),
                 answers=tuple(things),
                 max_new_tokens=answer,
                 facts={"length_tokens": length, "depths": list(depths)},
@@ -92,6 +94,7 @@ def reasoning_items(task: str, language: Language, source: Source) -> Iterator[I
                     question=partial(
                         _prompt, ask, draw.haystack, sentences, depths, source, length - _REASONING_ANSWER
                     ),
+                    shortest=partial(_bare, ask, sentences),
                     answers=(people[-1],),
                     max_new_tokens=_REASONING_ANSWER,
                     facts={"length_tokens": length, "depth": depth},
@@ -128,12 +131,17 @@ def _prompt(
     budget: int,
 ) -> str:
     """The prompt around as much of a haystack as its budget allows."""
-    guess = budget - source.length_of(ask("".join(f"\n{needle}\n" for needle in needles)))
+    guess = budget - source.length_of(_bare(ask, needles))
 
     def build(size: int, padding: str) -> str:
         return ask(haystack.hide(size, needles, depths) + padding)
 
     return fill(build, source.length_of, budget, guess)
+
+
+def _bare(ask: Callable[[str], str], needles: Sequence[str]) -> str:
+    """The prompt around nothing but the needles."""
+    return ask("".join(f"\n{needle}\n" for needle in needles))
 
 
 def _absent(language: Language, haystack: Haystack, count: int, source: random.Random) -> list[str]:

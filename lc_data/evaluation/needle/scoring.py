@@ -99,6 +99,11 @@ def ancestry_by_links(rows: Sequence[Prediction]) -> dict[int, float]:
     return {links: mean(found[links]) for links in sorted(found)}
 
 
+def weighted_by_links(by_links: Mapping[int, float]) -> float:
+    """NeedleBench's average of the Ancestral Trace: each number of links weighs as much as it is."""
+    return sum(links * score for links, score in by_links.items()) / sum(by_links)
+
+
 def score_needle(
     predictions: Mapping[str, Sequence[Prediction]], tasks: Sequence[str], options: ScoreOptions
 ) -> SuiteScore:
@@ -111,7 +116,8 @@ def score_needle(
         kind = kind_of(task)
         if kind == "ancestry":
             by_links = ancestry_by_links(rows)
-            scores[task], details[task] = mean(list(by_links.values())), {"links": by_links}
+            scores[task] = mean(list(by_links.values()))
+            details[task] = {"links": by_links, "weighted": weighted_by_links(by_links)}
             continue
         grids = {"single": lambda rows: single_grid(rows, 1), "parallel": parallel_grid, "reasoning": reasoning_grid}
         grid = grids[kind](rows)
@@ -123,6 +129,8 @@ def score_needle(
     averages = {}
     if second := [details[task]["v2"] for task in scores if kind_of(task) == "single"]:
         averages["single, v2"] = mean(second)
+    if weighted := [details[task]["weighted"] for task in scores if kind_of(task) == "ancestry"]:
+        averages["ancestry, by links"] = mean(weighted)
     if all(kind in groups for kind in _WEIGHTS):
         averages["overall, v1"] = sum(weight * groups[kind] for kind, weight in _WEIGHTS.items())
     return SuiteScore(

@@ -84,6 +84,7 @@ class Ruler:
                 yield Item(
                     id=f"{sample}-{length}",
                     question=partial(_prompt, riddle, source, length - answer),
+                    shortest=partial(riddle.build, 0, ""),
                     answers=riddle.answers,
                     max_new_tokens=answer,
                     facts={"length_tokens": length},

@@ -69,8 +69,6 @@ METRICS: dict[str, Callable[[Case], Any]] = {
 
 @pytest.mark.parametrize("name", sorted({case["metric"] for case in CASES}))
 def test_equal_to_the_published_scorer(name: str) -> None:
-    if name.endswith("_zh") and not name.startswith("retrieval"):
-        pytest.importorskip("jieba")
     for case in CASES:
         if case["metric"] == name:
             got, expected = METRICS[name](case), case["expected"]

@@ -151,7 +151,11 @@ def test_scores_by_cell_column_and_whole(tmp_path: Path) -> None:
     assert score.groups == pytest.approx({"single": 41.25, "parallel": 200 / 3, "reasoning": 50.0, "ancestry": 50.0})
     assert score.averages["overall, v1"] == pytest.approx(0.4 * 41.25 + 0.3 * 200 / 3 + 0.3 * 50)
     assert score.averages["single, v2"] == pytest.approx((75 + 0) / 2)
-    assert score.details["needle_ancestry_en"] == {"links": {2: 0.0, 4: 100.0}}
+    assert score.details["needle_ancestry_en"] == {
+        "links": {2: 0.0, 4: 100.0},
+        "weighted": pytest.approx(400 / 6),
+    }
+    assert score.averages["ancestry, by links"] == pytest.approx(400 / 6)
     assert "needle_single_zh" in score.missing
     picture = (tmp_path / "needle_single_en.svg").read_text()
     assert "41.25" in picture
