@@ -44,8 +44,13 @@ def measure_pairs(
 
     0 where both sets are empty, since nothing shows that they are alike.
     """
-    shared, sizes = count_pairs(pairs, texts, ngram_words)
-    return shared / np.maximum(sizes.sum(axis=1) - shared, 1)
+    return jaccard(*count_pairs(pairs, texts, ngram_words))
+
+
+def jaccard(shared: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The similarity of pairs of sets from what :func:`count_pairs` says of them: float64[pairs]."""
+    similarities: npt.NDArray[np.float64] = shared / np.maximum(sizes.sum(axis=1) - shared, 1)
+    return similarities
 
 
 def count_pairs(
@@ -59,9 +64,19 @@ def count_pairs(
     parts = max(1, -(-sum(len(text) for text in texts.values()) // TEXT_BYTES))
     shared, sizes = np.zeros(len(pairs), np.int64), np.zeros((len(pairs), 2), np.int64)
     for part in range(parts):
-        sets = {document: shingle_set(text, ngram_words, part, parts) for document, text in texts.items()}
-        for row, (left, right) in enumerate(pairs.tolist()):
-            shared[row] += count_shared(sets[left], sets[right])
-            sizes[row] += len(sets[left]), len(sets[right])
-        del sets
+        more, part_sizes = count_sets(
+            pairs, {document: shingle_set(text, ngram_words, part, parts) for document, text in texts.items()}
+        )
+        shared += more
+        sizes += part_sizes
     return shared, sizes
+
+
+def count_sets(
+    pairs: npt.NDArray[np.int64], sets: Mapping[int, npt.NDArray[np.uint64]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How many values each pair of sorted sets shares, and how many its two have: int64[pairs] and int64[pairs, 2]."""
+    rows = pairs.tolist()
+    shared = np.array([count_shared(sets[left], sets[right]) for left, right in rows], np.int64)
+    sizes = np.array([(len(sets[left]), len(sets[right])) for left, right in rows], np.int64)
+    return shared, sizes.reshape(-1, 2)

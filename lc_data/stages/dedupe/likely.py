@@ -23,6 +23,7 @@ from lc_data.stages.dedupe.slices import Range, one_batch, read_slices, write_so
 
 LONGER_END = 1 << 32
 """The end of the range of numbers by which pairs are written."""
+_SHARERS = 4
 _SPREAD = np.uint32(0x9E3779B1)
 _LIKELY_SCHEMA = pa.schema([("longer", pa.uint32()), ("left", pa.int64()), ("right", pa.int64())])
 PAIRS_SCHEMA = pa.schema([("left", pa.int64()), ("right", pa.int64())])
@@ -59,7 +60,8 @@ def order_pairs(task: Task, folder: StageFolder) -> TaskRecord:
     documents, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(-1, 2)
     sizes = _sizes(documents, payload.sketches)
-    runs = list(split_pairs(places, sizes, bounds.VERIFY_BYTES))
+    budget = min(max(int(sizes.sum()) // _SHARERS, bounds.SHARED_BYTES), bounds.VERIFY_BYTES)
+    runs = list(split_pairs(places, sizes, budget))
     uri = f"{folder.work_uri}/{payload.output}/{task.key}.arrow"
     write_batches(uri, PAIRS_SCHEMA, (pairs_batch(pairs[run]) for run in runs))
     weights = [int(sizes[np.unique(places[run])].sum()) for run in runs]

@@ -21,7 +21,7 @@ from lc_data.dedup.containment import measure_coverage
 from lc_data.dedup.decision import order_documents
 from lc_data.dedup.shingles import shingle_set
 from lc_data.dedup.spans import IndexedText, Span, shared_spans
-from lc_data.dedup.verification import TEXT_BYTES, count_pairs, measure_pairs
+from lc_data.dedup.verification import TEXT_BYTES, count_pairs, count_sets, jaccard
 from lc_data.engine.task import Task, TaskRecord
 from lc_data.recipe.dedupe import Containment, NearDuplicates
 from lc_data.stages.dedupe.likely import read_pairs
@@ -68,18 +68,28 @@ class _Match:
 class _Texts:
     """The documents of a batch of pairs: their texts, and their sets of shingles until those have been compared."""
 
-    def __init__(self, span_words: int) -> None:
-        self.texts: dict[int, npt.NDArray[np.uint8]] = {}
+    def __init__(self, texts: dict[int, npt.NDArray[np.uint8]], span_words: int) -> None:
+        self.texts = texts
         self.shingles: dict[int, npt.NDArray[np.uint64]] = {}
         self.sampled: dict[int, int] = {}
         """How many n-grams of each are in the sample."""
+        self._large = sum(len(text) for text in texts.values()) > TEXT_BYTES
         self._span_words = span_words
         self._indexed: tuple[int, IndexedText] | None = None
+
+    def count(
+        self, pairs: npt.NDArray[np.int64], ngram_words: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What pairs share and what each has, as :func:`count_pairs`; sets that fit are kept for what comes after."""
+        if self._large:
+            return count_pairs(pairs, self.texts, ngram_words)
+        self.shingles = {document: shingle_set(text, ngram_words) for document, text in self.texts.items()}
+        return count_sets(pairs, self.shingles)
 
     def shingles_of(self, document: int, ngram_words: int) -> npt.NDArray[np.uint64]:
         """The n-grams of a document, kept for the next pair; of books only those of one at a time."""
         if document not in self.shingles:
-            if sum(len(text) for text in self.texts.values()) > TEXT_BYTES:
+            if self._large:
                 self.shingles.clear()
             self.shingles[document] = shingle_set(self.texts[document], ngram_words)
         return self.shingles[document]
@@ -124,10 +134,16 @@ def _match_pairs(
 ) -> Iterator[_Match | None]:
     """For each pair whether its earlier document can stand for its later one, and why."""
     near, containment = payload.near, payload.containment
-    similarities = measure_pairs(pairs, read.texts, near.ngram_words) if near is not None else np.zeros(len(pairs))
-    shares = np.zeros((len(pairs), 2))
+    counts = {}
+    # Those of containment last: their sets are kept for the coverage.
+    for question in (near, containment):
+        if question is not None and question.ngram_words not in counts:
+            counts[question.ngram_words] = read.count(pairs, question.ngram_words)
+    similarities, shares = np.zeros(len(pairs)), np.zeros((len(pairs), 2))
+    if near is not None:
+        similarities = jaccard(*counts[near.ngram_words])
     if containment is not None:
-        shared, sizes = count_pairs(pairs, read.texts, containment.ngram_words)
+        shared, sizes = counts[containment.ngram_words]
         shares = shared[:, None] / np.maximum(sizes, 1)
     for pair, goes, similarity, share in zip(
         pairs.tolist(), later, similarities.tolist(), shares.tolist(), strict=True
@@ -184,15 +200,15 @@ def _read(documents: npt.NDArray[np.int64], payload: VerifyPairs) -> _Texts:
     """Sorted documents; each batch of text is read once."""
     where = payload.sketches.look_up(documents, "batch", "row")
     batches, rows = where.column("batch").to_numpy(), where.column("row").to_numpy()
-    found = _Texts(payload.span_words)
+    texts: dict[int, npt.NDArray[np.uint8]] = {}
     for shard, _, part in payload.sketches.shards_of(documents):
         numbers = np.unique(batches[part]).tolist()
         for number, batch in zip(numbers, pick_batches(payload.shard_uris[shard], numbers, ("text",)), strict=True):
             here = np.arange(part.start, part.stop)[batches[part] == number]
-            found.texts |= dict(zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True))
+            texts |= dict(zip(documents[here].tolist(), _pick_texts(batch, rows[here]), strict=True))
     # What decompressing took, 30 MB for two books, stays with Arrow otherwise while they are compared.
     pa.default_memory_pool().release_unused()
-    return found
+    return _Texts(texts, payload.span_words)
 
 
 def _pick_texts(batch: pa.RecordBatch, rows: npt.NDArray[np.int32]) -> list[npt.NDArray[np.uint8]]:
