@@ -13,7 +13,8 @@ TRAINING = (
     "pretrain={batch_tokens: 4096, steps: 6, optimizer: {peak_learning_rate: 0.01}, "
     "model: {shape: {hidden_size: 32, layers: 1, heads: 2, intermediate_size: 64}}}",
     "sft={batch_tokens: 1024, steps: 2}",
-    "evaluation={first_bucket_tokens: 128}",
+    "evaluation={first_bucket_tokens: 128, suites: {names: [needle], max_seq_len: 700, limit: 2, "
+    "needle: {lengths: [650], kinds: [single], depths: [0, 100], repeats: 1}}}",
 )
 
 
@@ -26,7 +27,11 @@ def test_the_whole_way_and_again(tmp_path):
     result = json.loads((tmp_path / "run" / "pretrain" / "result.json").read_text())
     assert result["last_loss"] < result["first_loss"]
     report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
-    assert report
+    assert {(one["checkpoint"], one["suite"]) for one in report["suites"]} == {
+        ("pretrain", "needle"),
+        ("sft", "needle"),
+    }
+    assert "Scores of suites of tasks" in (tmp_path / "run" / "report" / "index.html").read_text()
     assert not verify_run(run.uri)
     again = list(travel(recipe, run, "report"))
     assert not any(step.ran for step in again)

@@ -109,10 +109,8 @@ def test_answers_of_another_checkpoint_are_put_aside(run: Path) -> None:
     assert {name: result.asked for name, result in after.suites.items()} == {"pretrain": 2, "sft": 0}
     assert {score.suite for score in after.suites["pretrain"].scores.suites} == {"needle"}
     assert {score.suite for score in after.suites["sft"].scores.suites} == {"needle", "longbench"}
-    aside = [
-        path.name.split(".")[0] for path in (run / "evaluate/pretrain").iterdir() if "." in path.name and path.is_dir()
-    ]
-    assert sorted(aside) == ["longbench", "needle"]
+    aside = [path.parent.name.split(".") for path in (run / "evaluate/pretrain").glob("*.*/settings.json")]
+    assert sorted(name for name, _ in aside) == ["longbench", "needle"]
     assert not evaluate_run(only, str(run)).ran
 
 

@@ -55,7 +55,7 @@ def _heatmaps(found: list[SuiteScores]) -> Html | None:
     if not figures:
         return None
     note = "In each picture: lengths in tokens with the mean of their column below, depths of the needle on the left."
-    return join(element("p", note, class_="note"), element("div", figures, class_="charts"))
+    return join(element("p", note, class_="note"), element("div", figures, class_="heatmaps"))
 
 
 def _heatmap(title: str, grid: NeedleGrid) -> Html:
