@@ -75,6 +75,8 @@ def _fill(override: str, size: Size, base: Recipe) -> str:
         "long_tokens": size.long_tokens,
         "threshold_tokens": size.threshold_tokens,
         "arm_tokens": size.arm_tokens,
+        "extend_tokens": size.extend_tokens,
+        "extend_plan_tokens": round(size.extend_tokens * _MARGIN),
         "batch_tokens": size.batch_tokens,
         "batch_packs": size.batch_tokens // size.long_tokens,
         "learning_rate": size.learning_rate,

@@ -38,6 +38,10 @@ class Size(Section):
     """Of an arm's optimizer step."""
     learning_rate: float = Field(gt=0)
     """Peak of an arm's training."""
+    extend_tokens: int = Field(default=0, ge=0)
+    """For a second training on the way."""
+    needles: int = Field(default=10, ge=1)
+    """Questions at each of five depths: with 10 a share is known to 7 points, with 100 to 2 (one standard error)."""
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> Size:

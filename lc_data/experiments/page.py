@@ -137,7 +137,7 @@ def _scores(result: Result) -> Html:
     parts = [names[first : first + _COLUMNS] for first in range(0, len(names), _COLUMNS)]
     tables = (
         table(
-            "Mean over seeds, and how far seeds are apart",
+            "Mean over seeds, \N{PLUS-MINUS SIGN} half of how far they are apart",
             ["arm", *(_name(name) for name in part)],
             [[arm.name, *(_cell(arm, name) for name in part)] for arm in result.arms],
         )
@@ -210,17 +210,13 @@ def _data(result: Result) -> Html:
 
 
 def _definition(result: Result) -> Html:
-    arms = [[arm.name, *_how(arm.train, arm.rope), " ".join(arm.overrides) or numbers.NONE]
+    arms = [[arm.name, arm.train, arm.rope, " ".join(arm.overrides) or numbers.NONE]
             for arm in result.experiment.arms]  # fmt: skip
     text = yaml.safe_dump(result.experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return join(
         table("What each arm changes", ["arm", "training", "rope", "overrides"], arms, text_columns=4),
         folded("The whole definition", element("pre", text, tabindex="0")),
     )
-
-
-def _how(train: str, rope: str) -> tuple[str, str]:
-    return train, rope
 
 
 def _name(measure: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 from lc_data.corpus import storage
 from lc_data.experiments.arms import arm_recipe, base_recipe, extended_recipe, first_recipe
 from lc_data.experiments.experiment import Experiment, list_experiments, load_experiment
+from lc_data.experiments.measure import Questions
 from lc_data.experiments.page import render_experiment, render_overview
 from lc_data.experiments.result import Result, collect
 from lc_data.experiments.verdict import Scores
-from lc_data.experiments.workshop import Measured, Note, Workshop
+from lc_data.experiments.workshop import ArmWork, Measured, Note, Workshop
 from lc_data.recipe.recipe import Recipe
 
 Tell = Callable[[str], None]
@@ -63,7 +64,8 @@ def run_experiment(experiment: Experiment, size_name: str, out: Path, tell: Tell
         for arm in experiment.arms:
             recipe = arm_recipe(experiment, size, base, arm, seed, start)
             place = f"{experiment.name}/arms/{arm.name}-seed{seed}"
-            one = workshop.arm(base, recipe, arm, place, start)
+            asked = Questions(arm.rope, base.pack.seq_len, size.needles)
+            one = workshop.arm(base, recipe, ArmWork(arm, place, start, asked))
             measured[arm.name].append(one)
             tell(Note(f"{experiment.name}, {arm.name}, seed {seed}", one.ran, _line(one.scores)).text)
     result = collect(experiment, size_name, measured)

@@ -79,7 +79,7 @@ def judge(claim: Claim, table: Table) -> Judgement:
     ]  # fmt: skip
     flat, conditions = _flat(holds), _flat(given)
     if missing:
-        lacks = "; ".join(f"{_subject(one)} is {one.mean:+.4g}, {one.bounds} is needed first" for one in missing)
+        lacks = "; ".join(f"{_subject(one)} is {_interval(one)}, {one.bounds} is needed first" for one in missing)
         return Judgement(claim.text, claim.source, TOO_SMALL, lacks, flat, conditions)
     return Judgement(claim.text, claim.source, verdict, _why(verdict, flat), flat, conditions)
 
@@ -157,7 +157,7 @@ def _place(low: float, high: float, one: Comparison) -> Verdict:
 
 
 def _bounds(one: Comparison) -> str:
-    form = "{:+.3g}%" if one.relative else ("{:+g}" if one.than else "{:g}")
+    form = "{:.3g}%" if one.relative else "{:g}"
     scale = 100 if one.relative else 1
     parts = [
         f"{word} {form.format(value * scale)}"
@@ -171,11 +171,16 @@ def _subject(one: Found) -> str:
     return f"{one.measure} of {one.arm}" + (f" less {one.than}" if one.than else "")
 
 
+def _interval(one: Found) -> str:
+    scale, unit = (100, "%") if one.bounds.endswith("%") else (1, "")
+    return f"{one.low * scale:.4g}{unit} to {one.high * scale:.4g}{unit}"
+
+
 def _why(verdict: Verdict, found: Sequence[Found]) -> str:
     if verdict == "supported":
         return "every difference lies within its bounds, whichever way the seeds fell"
     decisive = [one for one in found if one.verdict == verdict] or list(found)
-    worst = "; ".join(f"{_subject(one)}: {one.low:+.4g} to {one.high:+.4g}, claimed {one.bounds}" for one in decisive)
+    worst = "; ".join(f"{_subject(one)}: {_interval(one)}, claimed {one.bounds}" for one in decisive)
     return f"{'outside of its bounds' if verdict == 'contradicted' else 'seeds differ too much'}: {worst}"
 
 

@@ -22,7 +22,7 @@ from lc_data.engine.backend import DeferredBackend
 from lc_data.engine.stage import bring_up_to_date
 from lc_data.experiments.arms import SHARED
 from lc_data.experiments.experiment import Arm
-from lc_data.experiments.measure import VERSION, measure_arm
+from lc_data.experiments.measure import VERSION, Questions, measure_arm
 from lc_data.experiments.verdict import Scores
 from lc_data.failure import Failure
 from lc_data.recipe.recipe import Recipe
@@ -62,6 +62,18 @@ class Measured:
     """Tokens of its plan by the length at which their documents' bucket begins."""
 
 
+@dataclass(frozen=True)
+class ArmWork:
+    """An arm under one seed, to be done."""
+
+    arm: Arm
+    place: str
+    """Its folder, below that of the workshop."""
+    start: Path
+    """The checkpoint that it goes on from."""
+    asked: Questions
+
+
 class Workshop:
     """A folder in which experiments of one size are made."""
 
@@ -91,11 +103,12 @@ class Workshop:
         what = f"start of seed {recipe.seed}" + ("" if origin is None else ", extended")
         return Path(run.stage("pretrain").uri) / "export", Note(what, outcome.ran, outcome.summary)
 
-    def arm(self, base: Recipe, recipe: Recipe, arm: Arm, place: str, start: Path) -> Measured:
-        """Train an arm's recipe from ``start`` in the folder ``place``, and measure it."""
+    def arm(self, base: Recipe, recipe: Recipe, work: ArmWork) -> Measured:
+        """Train an arm's recipe and measure what comes of it."""
+        arm, place, asked = work.arm, work.place, work.asked
         run = RunFolder(str(self.root / place))
         self._pack(base, recipe, run)
-        ran, tokens, checkpoint = False, 0, start
+        ran, tokens, checkpoint = False, 0, work.start
         if arm.train != "none":
             kind: Kind = arm.train
             outcome = launch(kind, run.uri, recipe)
@@ -109,13 +122,13 @@ class Workshop:
         by_length = dict(zip(begins, facts["tokens_by_bucket"], strict=False))
         mark = fingerprint([
             weights_fingerprint(checkpoint), plans["held_out"]["plan_hash"], recipe.evaluation.model_dump(mode="json"),
-            arm.rope, base.pack.seq_len, VERSION,
+            asked.rope, asked.short_tokens, VERSION, asked.needles,
         ])  # fmt: skip
         path = Path(run.uri) / "scores.json"
         before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if before.get("fingerprint") == mark:
             return Measured(ran, tokens, Scores(before["scores"], before["errors"]), by_domain, by_length)
-        scores = measure_arm(checkpoint, run.uri, recipe, arm.rope, base.pack.seq_len)
+        scores = measure_arm(checkpoint, run.uri, recipe, asked)
         content = {"fingerprint": mark, "scores": dict(scores.values), "errors": dict(scores.errors)}
         storage.write_atomic(str(path), json.dumps(content, indent=1).encode() + b"\n")
         return Measured(True, tokens, scores, by_domain, by_length)

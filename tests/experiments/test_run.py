@@ -31,7 +31,8 @@ def experiment(recipe: Path) -> Experiment:
                             "threshold_tokens": 512, "batch_tokens": 2048, "learning_rate": 0.01}},
         "overrides": ["pack.seq_len=${long_tokens}", "pack.global_batch_packs=${batch_packs}",
                       "pretrain.total_tokens=${arm_tokens}"],
-        "arms": [{"name": "start", "what": "as it is", "train": "none", "rope": "dynamic:4"},
+        "arms": [{"name": "naive", "what": "as it is", "train": "none"},
+                 {"name": "start", "what": "scaled", "train": "none", "rope": "dynamic:4"},
                  {"name": "open", "what": "one span a row", "overrides": ["pack.mask=none"]}],
         "measures": ["loss", "loss.*", "needle_long"],
         "claims": [{"text": "Training lowers the loss", "source": "any textbook",
@@ -57,9 +58,10 @@ def test_two_arms_from_the_corpus_to_the_page_and_nothing_twice(
     first = run_experiment(asked, "smoke", tmp_path, told.append)
     assert not any("was done before" in line for line in told)
     content = json.loads(Path(first.json).read_text())
-    start, opened = content["arms"]
+    naive, start, opened = content["arms"]
     assert (start["tokens"], opened["tokens"]) == (0, 4096)
     assert all(0 < row["loss"] < 10 and {"needle_long", "loss.books"} <= row.keys() for row in opened["scores"])
+    assert naive["scores"][0]["loss_long"] != start["scores"][0]["loss_long"]
     assert sum(opened["domain_shares"].values()) == pytest.approx(1)
     assert [claim["verdict"] for claim in content["claims"]] == ["supported", "contradicted"]
     assert content["verdict"] == "contradicted"
@@ -84,6 +86,6 @@ def test_two_arms_from_the_corpus_to_the_page_and_nothing_twice(
     assert all("was done before" in line for line in told)
     assert again.result.as_json() == first.result.as_json()
 
-    less = asked.arms[1].model_copy(update={"overrides": ("mixture.budget_tokens=3000",)})
+    less = asked.arms[2].model_copy(update={"overrides": ("mixture.budget_tokens=3000",)})
     with pytest.raises(Failure, match="all arms are to train on 4,096: plan more for this arm"):
-        run_experiment(asked.model_copy(update={"arms": (asked.arms[0], less)}), "smoke", tmp_path)
+        run_experiment(asked.model_copy(update={"arms": (asked.arms[1], less)}), "smoke", tmp_path)

@@ -53,7 +53,7 @@ def test_what_was_not_learned_supports_nothing() -> None:
     assert judge(claim(same, given=(met,)), low).verdict == "supported"
     found = judge(claim(same, given=(met,)), high)
     assert found.verdict == "too small to say"
-    assert "loss of a is +9, at most 1.5 is needed first" in found.why
+    assert "loss of a is 9 to 9, at most 1.5 is needed first" in found.why
 
 
 def test_a_domain_that_loses_is_enough_against_every_and_for_some() -> None:
