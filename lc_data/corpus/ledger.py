@@ -17,12 +17,9 @@ from lc_data.failure import Failure
 
 @dataclass(slots=True)
 class Count:
-    """So many documents, their UTF-8 bytes and, once known, their tokens.
+    """So many documents, their UTF-8 bytes and, once known, their tokens."""
 
-    Entered twice for every document of every stage: as a pydantic model, which looks at each
-    assignment, an entry took 2.6 us, and now 0.6.
-    """
-
+    # No model: two entries for every document of every stage take 0.6 us each, and 2.6 where assignments are looked at.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     documents: int = 0

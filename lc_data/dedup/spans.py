@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lc_data.dedup.shingles import BASE
 from lc_data.text.characters import UNSPACED, WORD, character_classes, lower_case
-from lc_data.text.compile import Bytes, Counts, Numbers, kernel
+from lc_data.text.compile import Bytes, Counts, Hashes, Numbers, kernel
 from lc_data.text.words import code_point, content_words, mix64
 
 _MARK = 64
@@ -49,18 +49,11 @@ class IndexedText:
         """The first word of every ``span_words`` in a row, bucket by bucket and in order."""
         _place_grams(self.words, span_words, self.ends, self.places)
 
-    def bytes_of(self, first: int, length: int) -> tuple[int, int]:
-        """The bytes of some words, from the first letter to after the last."""
-        start = _skip_to_word(self.text, self._end_of(first), character_classes())
-        return int(start), int(self._end_of(first + length))
-
-    def _end_of(self, words: int) -> int:
-        """The byte after so many words."""
-        marked, rest = divmod(words, _MARK)
-        at = int(self._marks[marked - 1]) if marked else 0
-        if rest:
-            at, _ = content_words(self.text, at, character_classes(), lower_case(), np.empty(rest, np.uint64))
-        return at
+    def bytes_of(self, runs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The bytes of runs of words (the first, and how many), from the first letter to after the last: [runs, 2]."""
+        places = np.empty((len(runs), 2), np.int64)
+        _locate(self.text, (character_classes(), lower_case()), self._marks, runs, places)
+        return places
 
 
 def shared_spans(text: npt.NDArray[np.uint8], other: IndexedText) -> list[Span]:
@@ -71,10 +64,8 @@ def shared_spans(text: npt.NDArray[np.uint8], other: IndexedText) -> list[Span]:
     tables = character_classes(), lower_case()
     runs = np.empty((len(text) // (2 * other.span_words) + 1, 4), np.int64)
     count = _follow(text, tables, (other.words, other.ends, other.places), other.span_words, runs)
-    return [
-        Span(start, end, *other.bytes_of(other_first, length))
-        for start, end, other_first, length in runs[:count].tolist()
-    ]
+    places = np.concatenate([runs[:count, :2], other.bytes_of(runs[:count, 2:])], axis=1)
+    return [Span(*place) for place in places.tolist()]
 
 
 @kernel
@@ -90,6 +81,24 @@ def _read_words(text: Bytes, classes: Bytes, lower: Numbers, words: Numbers, mar
         if count == _MARK:
             marks[total // _MARK - 1] = at
     return total
+
+
+@kernel
+def _end_of(text: Bytes, tables: tuple[Bytes, Numbers], marks: Counts, words: int, hashes: Hashes) -> int:
+    """The byte after so many words; ``hashes`` has room for one less than from a mark to the next."""
+    at = marks[words // _MARK - 1] if words >= _MARK else 0
+    if words % _MARK:
+        at, _ = content_words(text, at, tables[0], tables[1], hashes[: words % _MARK])
+    return at
+
+
+@kernel
+def _locate(text: Bytes, tables: tuple[Bytes, Numbers], marks: Counts, runs: Counts, places: Counts) -> None:
+    hashes = np.empty(_MARK, np.uint64)
+    for row in range(len(runs)):
+        first, length = runs[row]
+        places[row, 0] = _skip_to_word(text, _end_of(text, tables, marks, first, hashes), tables[0])
+        places[row, 1] = _end_of(text, tables, marks, first + length, hashes)
 
 
 @kernel

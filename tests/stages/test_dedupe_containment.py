@@ -102,6 +102,15 @@ def test_shards_partitions_and_the_order_of_tasks_change_nothing(shelf, deduped,
     assert {row["id"]: row for row in dropped_rows(report, run)} == deduped[1]
 
 
+@pytest.mark.parametrize("bound", ["bounds.SHARED_BYTES", "verify.TEXT_BYTES"])
+def test_how_verification_is_shared_and_what_it_keeps_change_nothing(shelf, deduped, tmp_path, monkeypatch, bound):
+    """Four tasks for little text; and sets of shingles that are made again, for they may not be held."""
+    monkeypatch.setattr(f"lc_data.stages.dedupe.{bound}", 1)
+    run = publish(tmp_path, shelf, "filter")
+    report = bring(STAGE, run, "dedupe.max_loss=0.9")
+    assert {row["id"]: row for row in dropped_rows(report, run)} == deduped[1]
+
+
 def test_unrelated_books_of_one_vocabulary_stay(tmp_path):
     rng = random.Random(1)
     vocabulary = [prose(rng, 1) for _ in range(2000)]
