@@ -83,7 +83,8 @@ class Trainer:
         """Train the steps that are left, save, export, and write the result."""
         with ExitStack() as stack:
             stop = stack.enter_context(StopRequest())
-            journal = stack.enter_context(Journal(self.job, self.step, self.ranks.is_first))
+            journal = Journal(self.job, self.step, self.ranks.is_first)
+            self.ranks.on_first(lambda: stack.enter_context(journal))
             stack.enter_context(self._checkpoints)
             packs = iter(self.stream)
             while self.step < self.job.steps:

@@ -41,7 +41,10 @@ class Sink(Protocol):
 
 
 class Journal:
-    """The files, trackers and progress bar of a training; on all ranks but the first it does nothing."""
+    """The files, trackers and progress bar of a training.
+
+    Only the first rank enters it; on all others, where ``writes`` is false, it does nothing.
+    """
 
     def __init__(self, job: TrainingJob, first_step: int, writes: bool) -> None:
         self._job, self._first_step, self._writes = job, first_step, writes
@@ -49,17 +52,16 @@ class Journal:
         self._sinks: list[Sink] = []
 
     def __enter__(self) -> Journal:
-        if self._writes:
-            job, first = self._job, self._first_step
-            self._steps = MetricsLog(job.folder / "metrics.jsonl", first)
-            self._losses = MetricsLog(job.folder / "losses.jsonl", first)
-            self._sinks = [_open_sink(name, job, first) for name in job.section.metrics.tracking]
-            self._stack.callback(self._steps.close)
-            self._stack.callback(self._losses.close)
-            for sink in self._sinks:
-                self._stack.callback(sink.close)
-            left = (job.steps - first) * job.section.batch_tokens
-            self._progress = self._stack.enter_context(Progress(job.kind, left, "tokens"))
+        job, first = self._job, self._first_step
+        self._steps = MetricsLog(job.folder / "metrics.jsonl", first)
+        self._losses = MetricsLog(job.folder / "losses.jsonl", first)
+        self._sinks = [_open_sink(name, job, first) for name in job.section.metrics.tracking]
+        self._stack.callback(self._steps.close)
+        self._stack.callback(self._losses.close)
+        for sink in self._sinks:
+            self._stack.callback(sink.close)
+        left = (job.steps - first) * job.section.batch_tokens
+        self._progress = self._stack.enter_context(Progress(job.kind, left, "tokens"))
         return self
 
     def __exit__(

@@ -28,6 +28,8 @@ from tests.training.synthetic import SEQ_LEN, SyntheticStream, make_job, make_pa
 
 PACKS = make_packs(32)
 KILLS = 20
+READ_BY_FIRST = ("job.json", "metrics.jsonl")
+"""Files of a training that only the first rank reads."""
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.scandir", "os.listdir", "shutil.rmtree"}
 """What Python reports before it is done (PEP 578)."""
 
@@ -78,9 +80,9 @@ def train_in(folder: Path, stop_at: int | None = None, **settings: Any) -> Calla
     return lambda: train(job) and None
 
 
-def fail_in(folder: Path) -> Callable[[], None]:
-    """Train where the first rank, which alone looks at it, cannot read the record; every rank notes what it met."""
-    (folder / "job.json").mkdir(parents=True)
+def fail_in(folder: Path, name: str) -> Callable[[], None]:
+    """Train where a folder stands for a file that the first rank alone reads; every rank notes what it met."""
+    (folder / name).mkdir(parents=True)
     job = make_job(folder, PACKS)
 
     def work() -> None:
@@ -141,7 +143,8 @@ def main(root: Path) -> None:
         shutil.copytree(root / "saved", root / f"killed-{at}")
         codes[f"killed-{at}"] = run_ranks(1, save(root / f"killed-{at}", 2, die_at=at))
     codes["sequences"] = run_ranks(2, fine_tune_in(root / "sequences"))
-    codes["failed"] = run_ranks(2, fail_in(root / "failed"))
+    for name in READ_BY_FIRST:
+        codes[f"failed-{name}"] = run_ranks(2, fail_in(root / f"failed-{name}", name))
     (root / "codes.json").write_text(json.dumps(codes))
 
 

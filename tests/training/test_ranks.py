@@ -19,7 +19,7 @@ from lc_data.training.metrics import read_metrics
 from lc_data.training.stopping import STOPPED_EXIT_CODE, TrainingStopped
 from lc_data.training.weights import weights_fingerprint
 from tests.training.dialogues import make_dialogues, sft_job, unpacked_mean
-from tests.training.rank_scenarios import KILLS
+from tests.training.rank_scenarios import KILLS, READ_BY_FIRST
 from tests.training.synthetic import SEQ_LEN, make_job, make_packs
 
 pytestmark = pytest.mark.timeout(600)  # the scenarios run once, in the first test's name
@@ -41,14 +41,15 @@ def losses(folder: Path) -> list[float]:
 def test_every_rank_ends_as_it_should(root: Path) -> None:
     codes = json.loads((root / "codes.json").read_text())
     assert codes.pop("stopped") == [STOPPED_EXIT_CODE] * 2
-    assert codes.pop("failed") == [1, 1]
+    assert all(codes.pop(f"failed-{name}") == [1, 1] for name in READ_BY_FIRST)
     assert len(codes) == 11 + KILLS
     for name, seen in codes.items():
         assert set(seen) == {-signal.SIGKILL if name.startswith("killed") else 0}, name
 
 
-def test_an_error_of_the_first_rank_alone_is_one_of_all(root: Path) -> None:
-    met = [(root / "failed" / f"met-by-{rank}.txt").read_text() for rank in range(2)]
+@pytest.mark.parametrize("name", READ_BY_FIRST)
+def test_an_error_of_the_first_rank_alone_is_one_of_all(root: Path, name: str) -> None:
+    met = [(root / f"failed-{name}" / f"met-by-{rank}.txt").read_text() for rank in range(2)]
     assert met[0].startswith("IsADirectoryError")
     assert met[1] == "Failure: the first process has failed; its own message says why"
 
