@@ -108,7 +108,7 @@ def _verdicts(result: Result) -> Html:
 def _claim(one: Judgement) -> Html:
     rows = [_found(found) for found in one.found]
     conditions = [_found(found) for found in one.given]
-    head = ["measure", "difference", "claimed", "mean", "interval", "verdict"]
+    head = ["measure", "difference", "claimed", "mean", "interval", "by itself"]
     return join(
         element("h3", f"{one.text}: {one.verdict}"),
         element("p", f"Published in {one.source}. Here: {one.why}."),

@@ -88,16 +88,17 @@ class Workshop:
 
     def corpus_run(self, base: Recipe) -> RunFolder:
         """Where the corpus of a recipe is."""
-        made_of = {key: base.model_dump(mode="json")[key] for key in sorted(SHARED)} | {"seed": base.seed}
+        # Without what is as by default: a key that a later version adds moves nothing.
+        made_of = base.model_dump(mode="json", include={*SHARED, "seed"}, exclude_defaults=True)
         return RunFolder(str(self.root / "corpora" / fingerprint(made_of)[:12]))
 
     def start(self, base: Recipe, recipe: Recipe) -> tuple[Path, Note]:
         """The checkpoint of a first training, or of a second one on the way, trained once for all that begin so."""
         origin = recipe.pretrain.model.path if recipe.pretrain else None
-        made_of = recipe.model_dump(mode="json", exclude={"name", "description", "engine"})
+        made_of = recipe.model_dump(mode="json", exclude={"name", "description", "engine"}, exclude_defaults=True)
         if origin is not None:
             made_of["pretrain"]["model"]["path"] = weights_fingerprint(Path(origin))
-        run = RunFolder(str(self.root / "starts" / fingerprint([made_of, self.corpus_run(base).uri])[:12]))
+        run = RunFolder(str(self.root / "starts" / fingerprint([made_of, base.seed])[:12]))
         self._pack(base, recipe, run)
         outcome = launch("pretrain", run.uri, recipe)
         what = f"start of seed {recipe.seed}" + ("" if origin is None else ", extended")
