@@ -21,7 +21,7 @@ from lc_data.training.checkpoint import newest_checkpoint, read_state
 from lc_data.training.guard import DivergedError
 from lc_data.training.loop import train
 from lc_data.training.metrics import MetricsLog, read_metrics
-from lc_data.training.stopping import TrainingStopped
+from lc_data.training.stopping import StopRequest, TrainingStopped
 from lc_data.training.weights import weights_fingerprint
 from tests.training.synthetic import SEQ_LEN, VOCAB, SyntheticStream, make_job, make_pack, make_packs, small_config
 
@@ -92,6 +92,26 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(
     assert stream.yielded[0] == at // 4 * 4
     assert losses(tmp_path) == losses(straight)
     assert weights_fingerprint(tmp_path / "export") == weights_fingerprint(straight / "export")
+
+
+def test_a_step_that_is_given_up_half_way_counts_nowhere(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked before every pack; the eleventh is the third of the third step."""
+
+    class LateRequest(StopRequest):
+        asked = itertools.count(1)
+        is_made = property(lambda self: next(self.asked) == 11, lambda self, value: None)
+
+    with monkeypatch.context() as once:
+        once.setattr(loop, "StopRequest", LateRequest)
+        with pytest.raises(TrainingStopped):
+            train(make_job(tmp_path, PACKS))
+    train(make_job(tmp_path, PACKS))
+    assert losses(tmp_path) == losses(straight)
+    [row], [undisturbed] = (read_metrics(folder / "losses.jsonl") for folder in (tmp_path, straight))
+    assert row["all"]["tokens"] == undisturbed["all"]["tokens"]
+    assert row["all"]["nll"] == pytest.approx(undisturbed["all"]["nll"], rel=1e-9)
 
 
 def test_a_crash_goes_back_to_the_last_checkpoint(straight: Path, tmp_path: Path) -> None:
