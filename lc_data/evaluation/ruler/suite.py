@@ -64,7 +64,8 @@ class Ruler:
         zeros = [0.0] * len(missing) if options.missing_as_zero else []
         return SuiteScore(
             suite="ruler",
-            convention="RULER's share of answers found, any case; without its two tasks of questions",
+            convention="RULER's share of answers found, any case; without its two tasks of questions"
+            + ("; a missing task counts as 0" if options.missing_as_zero else ""),
             tasks=scores,
             predictions={task: len(rows) for task, rows in predictions.items()},
             cut=cut_counts(predictions),

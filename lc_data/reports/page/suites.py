@@ -39,7 +39,7 @@ def _remark(scores: SuiteScores) -> str:
     if scores.cut:
         parts.append(f"{numbers.exact(scores.cut)} of {numbers.exact(scores.predictions)} prompts were cut to fit.")
     if scores.missing:
-        parts.append(f"Without predictions, and in no average: {', '.join(scores.missing)}.")
+        parts.append(f"Without predictions: {', '.join(scores.missing)}.")
     return " ".join(parts)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import xml.dom.minidom
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,9 @@ def test_parallel_needles_are_all_there_in_order(source: Source) -> None:
         places = [item.prompt.index(f"放在{answer}下面") for answer in item.answers]
         assert places == sorted(places)
         assert item.facts["depths"] == [0, 50, 100]
+        start, end = item.prompt.index("第"), item.prompt.rindex("。")
+        assert (places[1] - start) / (end - start) == pytest.approx(0.5, abs=0.15)
+        assert places[2] - places[1] > 0.2 * len(item.prompt)
 
 
 def test_several_needles_lead_to_the_answer(source: Source) -> None:
@@ -73,6 +77,9 @@ def test_several_needles_lead_to_the_answer(source: Source) -> None:
         for giver, taker in handed:
             assert giver == holder
             holder = taker
+        if item.facts["depth"] == 0:
+            places = [found.start() for found in re.finditer(r"Then .+ handed", item.prompt)]
+            assert min(later - before for before, later in pairwise(places)) > 0.05 * len(item.prompt)
         assert (holder,) == item.answers
 
 

@@ -81,6 +81,26 @@ def test_frequent_words_are_those_after_the_dots(made: dict[str, list[Item]]) ->
         assert text.split().count("...") > first[0][1]
 
 
+@pytest.mark.parametrize("task", [*BY_NAME, "vt"])
+def test_answers_stand_anywhere_in_the_text(source: Source, task: str) -> None:
+    many = replace(source, ruler=RulerSection(lengths=(1600,), samples=14))
+    places = []
+    for item in Ruler().items(task, many):
+        text = item.prompt.split("\n\n", maxsplit=1)[1].rsplit("\n\n", maxsplit=1)[0]
+        places.append(text.index(item.answers[len(item.answers) // 2]) / len(text))
+    assert min(places) < 0.4
+    assert max(places) > 0.55
+    assert 0.2 < sum(places) / len(places) < 0.8
+
+
+@pytest.mark.parametrize("task", ["cwe", "fwe"])
+def test_words_to_count_are_mixed(made: dict[str, list[Item]], task: str) -> None:
+    for item in made[task]:
+        words = re.findall(r"[a-z]+", item.prompt.split("\n\n")[1])
+        first = sum(word in item.answers for word in words[: len(words) // 2])
+        assert 0.35 < first / sum(word in item.answers for word in words) < 0.65
+
+
 def test_items_are_the_same_for_a_seed(made: dict[str, list[Item]], source: Source) -> None:
     again = list(Ruler().items("niah_multikey_2", source))
     assert again == made["niah_multikey_2"]
