@@ -90,8 +90,8 @@ def test_pack_draws_stages_as_they_were_planned(tmp_path: Path) -> None:
     for number, stage in enumerate(plan["stages"]):
         planned = sum(row["planned_tokens"] for row in table.to_pylist() if row["stage"] == number)
         assert stage["name"] == STAGES[number]["name"]
-        # What does not fill a batch of two rows is carried into the next stage.
-        assert stage["tokens"] == pytest.approx(planned, abs=2 * 512)
+        # What does not fill a batch of two rows is carried into the next stage, by a stretch and by the one before it.
+        assert stage["tokens"] == pytest.approx(planned, abs=2 * 2 * 512)
     assert plan["tokens"] == sum(table["planned_tokens"].to_pylist())
 
 
