@@ -19,9 +19,10 @@ import xxhash
 
 from lc_data.corpus import storage
 from lc_data.corpus.columns import column_field
+from lc_data.corpus.mapped_batch import map_batch
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import WrittenTable
-from lc_data.corpus.tokenized import TokenizerInfo, map_batch
+from lc_data.corpus.tokenized import TokenizerInfo
 from lc_data.corpus.tokenized_partial import PartialIndex, Slice
 from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, write_shard_index, write_tokenized
 from lc_data.engine.task import Task, TaskRecord

@@ -1,0 +1,104 @@
+"""What a derived document is made of: ordered parts of source documents, and made tokens with a role.
+
+The parts are the provenance as well as the recipe: writer, verification and trace all turn the same table into tokens,
+so what a trace says about a row is what the row was made from. This module imports no numba.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+SOURCE, HEAD, TAIL, ASK, ANSWER, STOP = range(6)
+ROLES = ("source", "head knot", "tail knot", "trace", "answer", "end of answer")
+"""Name of each role: a stretch of a document; a knot before a chunk, with its id; one behind a chunk, with the id of
+the chunk that goes on; what asks for the ids of a document's chunks; one of these ids; what ends them."""
+
+_LOSS = np.array([True, False, False, False, True, True])
+"""Of which roles loss counts."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one derived document in their order: arrays of equal length."""
+
+    role: npt.NDArray[np.uint8]
+    source: npt.NDArray[np.int64]
+    """document number; -1 for made tokens"""
+    start: npt.NDArray[np.int64]
+    """first token in the source; for made tokens the chunk id that they carry, or 0"""
+    length: npt.NDArray[np.int32]
+    """tokens"""
+
+    def take(self, rows: slice | npt.NDArray[np.int64]) -> Parts:
+        """Return some of the parts."""
+        return Parts(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def made_tokens(self) -> int:
+        """Tokens that come from no document."""
+        return int(self.length[self.role != SOURCE].sum())
+
+
+@dataclass(frozen=True)
+class KnotTokens:
+    """Token ids of what knots are made of."""
+
+    head: int
+    tail: int
+    trace: int
+    end: int
+    digits: tuple[int, ...]
+    """of 0 to 9"""
+    id_digits: int
+    """digits of a chunk id"""
+
+    def make(self, role: int, value: int) -> list[int]:
+        """Return the tokens of a made part."""
+        ids = [self.digits[value // 10**place % 10] for place in reversed(range(self.id_digits))]
+        match role:
+            case 1:
+                return [self.head, *ids, self.end]
+            case 2:
+                return [self.tail, *ids, self.end]
+            case 3:
+                return [self.trace]
+            case 4:
+                return ids
+            case _:
+                return [self.end]
+
+
+ReadTokens = Callable[[int, int, int], npt.NDArray[np.integer]]
+"""Tokens of a document: its number, the first, how many."""
+
+
+def write_tokens(parts: Parts, read: ReadTokens, knots: KnotTokens | None, target: npt.NDArray[np.integer]) -> None:
+    """Write the tokens of a derived document into ``target``, exactly as long as its parts together."""
+    at = 0
+    rows = zip(*(getattr(parts, name).tolist() for name in ("role", "source", "start", "length")), strict=True)
+    for role, source, start, length in rows:
+        if role == SOURCE:
+            target[at : at + length] = read(source, start, length)
+        elif knots is None:
+            raise ValueError(f"a part with the role {ROLES[role]!r}, and no knot tokens are given")
+        else:
+            target[at : at + length] = knots.make(role, start)
+        at += length
+    if at != len(target):
+        raise ValueError(f"{at} tokens in the parts of a document of {len(target)}")
+
+
+def target_spans(parts: Parts) -> Sequence[tuple[int, int]] | None:
+    """Return where loss counts, (start, end) pairs in order; None where it counts everywhere."""
+    counts = _LOSS[parts.role]
+    if counts.all():
+        return None
+    ends = np.cumsum(parts.length, dtype=np.int64)
+    edges = np.flatnonzero(np.diff(counts.astype(np.int8), prepend=0, append=0))
+    first, stop = edges[::2], edges[1::2]
+    begins = ends[first] - parts.length[first]
+    return list(zip(begins.tolist(), ends[stop - 1].tolist(), strict=True))
