@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 LC_DATA := $(VENV)/bin/lc-data
-STAGES := ingest filter dedupe bucket balance pack pretrain sft
+STAGES := ingest filter dedupe bucket balance augment pack pretrain sft
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run plan $(STAGES) climb evaluate report verify bench doctor test test-all lint format schemas clean
@@ -52,6 +52,7 @@ filter: $(READY) ## Keep the documents that pass the rules
 dedupe: $(READY) ## Remove exact and near duplicates
 bucket: $(READY) ## Tokenise and sort into length buckets
 balance: $(READY) ## Plan how often each domain and length is seen
+augment: $(READY) ## Make documents into rows that teach long dependencies, where the recipe asks for it
 pack: $(READY) ## Plan the rows
 pretrain: $(READY) ## Train on the packed corpus
 sft: $(READY) ## Fine-tune on the packed dialogues
@@ -70,7 +71,7 @@ report: $(READY) ## Write the report of RUN
 verify: $(READY) ## Check every file, ledger and plan of RUN
 	$(LC_DATA) verify $(RUN) $(ARGS)
 
-bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream, train) beside its reference
+bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, augment, pack, stream, train) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
 
 doctor: $(READY) ## Say what this machine has

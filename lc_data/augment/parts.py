@@ -17,6 +17,9 @@ ROLES = ("source", "head knot", "tail knot", "trace", "answer", "end of answer")
 """Name of each role: a stretch of a document; a knot before a chunk, with its id; one behind a chunk, with the id of
 the chunk that goes on; what asks for the ids of a document's chunks; one of these ids; what ends them."""
 
+CARRY_IDS = (HEAD, TAIL, ANSWER)
+"""Roles of made tokens that say a chunk's id."""
+
 _LOSS = np.array([True, False, False, False, True, True])
 """Of which roles loss counts."""
 
@@ -59,17 +62,11 @@ class KnotTokens:
     def make(self, role: int, value: int) -> list[int]:
         """Return the tokens of a made part."""
         ids = [self.digits[value // 10**place % 10] for place in reversed(range(self.id_digits))]
-        match role:
-            case 1:
-                return [self.head, *ids, self.end]
-            case 2:
-                return [self.tail, *ids, self.end]
-            case 3:
-                return [self.trace]
-            case 4:
-                return ids
-            case _:
-                return [self.end]
+        if role == ANSWER:
+            return ids
+        if role in CARRY_IDS:
+            return [self.head if role == HEAD else self.tail, *ids, self.end]
+        return [self.trace if role == ASK else self.end]
 
 
 ReadTokens = Callable[[int, int, int], npt.NDArray[np.integer]]

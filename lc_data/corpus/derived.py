@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from lc_data.augment.parts import KnotTokens, Parts
+from lc_data.augment.parts import SOURCE, KnotTokens, Parts
 from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.corpus.shard import read_table, write_table
+from lc_data.corpus.tokenized import TokenizedCorpus
 from lc_data.packing.column_view import view_column
 
 PARTS_SCHEMA = pa.schema([
@@ -36,7 +37,8 @@ def write_parts(folder: StageFolder, shard_file: str, documents: Sequence[Parts]
     rows = np.repeat(np.arange(len(documents), dtype=np.int32), [len(parts.role) for parts in documents])
     columns = [np.concatenate([getattr(parts, name) for parts in documents]) for name in PARTS_SCHEMA.names[1:]]
     table = pa.table([pa.array(rows), *map(pa.array, columns)], schema=PARTS_SCHEMA)
-    return write_table(folder.uri, parts_file(shard_file), table)
+    tokens = sum(int(parts.length.sum()) for parts in documents)
+    return write_table(folder.uri, parts_file(shard_file), table, tokens)
 
 
 class PartsTable:
@@ -45,13 +47,14 @@ class PartsTable:
     def __init__(self, folder: StageFolder, shard_file: str) -> None:
         table = read_table(folder.file(parts_file(shard_file))).combine_chunks()
         batch = (table.to_batches() or [pa.RecordBatch.from_pylist([], schema=PARTS_SCHEMA)])[0]
-        self._row: npt.NDArray[np.int32] = view_column(batch["row"])
+        self.row: npt.NDArray[np.int32] = view_column(batch["row"])
+        """The document of each part: its row in the shard."""
         self.all = Parts(*(view_column(batch[name]) for name in PARTS_SCHEMA.names[1:]))
         """Document after document."""
 
     def of(self, row: int) -> Parts:
         """The parts of one document."""
-        first, stop = np.searchsorted(self._row, [row, row + 1]).tolist()
+        first, stop = np.searchsorted(self.row, [row, row + 1]).tolist()
         return self.all.take(slice(first, stop))
 
 
@@ -70,3 +73,22 @@ def derived_from(run: RunFolder, manifest: Manifest, marks: npt.NDArray[np.bool_
         rows = table["row"].to_numpy()[(source >= 0) & marks[source]]
         found.append(entry.facts["first_document"] + np.unique(rows).astype(np.int64))
     return np.concatenate(found)
+
+
+def parts_of(run: RunFolder, corpus: TokenizedCorpus, document: int) -> Parts:
+    """The parts of one derived document."""
+    shard, row = corpus.locate(document)
+    return PartsTable(run.stage("augment"), corpus.shards[shard].file).of(row)
+
+
+def find_derived(run: RunFolder, corpus: TokenizedCorpus, document: int) -> Iterator[tuple[int, Parts]]:
+    """Every derived document that holds parts of a document, with these parts: a scan of all tables."""
+    if corpus.document_count == corpus.bucketed_count:
+        return
+    for entry in corpus.shards:
+        if entry.facts["first_document"] < corpus.bucketed_count:
+            continue
+        table = PartsTable(run.stage("augment"), entry.file)
+        rows = np.flatnonzero((table.all.source == document) & (table.all.role == SOURCE))
+        for row in np.unique(table.row[rows]).tolist():
+            yield entry.facts["first_document"] + row, table.all.take(rows[table.row[rows] == row])
