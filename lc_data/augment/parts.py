@@ -59,14 +59,23 @@ class KnotTokens:
     id_digits: int
     """digits of a chunk id"""
 
-    def make(self, role: int, value: int) -> list[int]:
-        """Return the tokens of a made part."""
-        ids = [self.digits[value // 10**place % 10] for place in reversed(range(self.id_digits))]
-        if role == ANSWER:
-            return ids
-        if role in CARRY_IDS:
-            return [self.head if role == HEAD else self.tail, *ids, self.end]
-        return [self.trace if role == ASK else self.end]
+    def write(self, parts: Parts, target: npt.NDArray[np.integer]) -> None:
+        """Write the made tokens of a derived document into ``target``, where they stand among its parts.
+
+        Raises ValueError for a part that is not as long as what it says.
+        """
+        width = self.id_digits
+        expected = np.array([0, width + 2, width + 2, 1, width, 1])[parts.role]
+        if (parts.length != expected)[parts.role != SOURCE].any():
+            raise ValueError(f"made parts of other lengths than those of ids of {width} digits")
+        begins = np.cumsum(parts.length, dtype=np.int64) - parts.length
+        ids, knots = np.isin(parts.role, CARRY_IDS), np.isin(parts.role, (HEAD, TAIL))
+        digits, first = np.array(self.digits), begins[ids] + knots[ids]
+        for place in range(width):
+            target[first + place] = digits[parts.start[ids] // 10 ** (width - 1 - place) % 10]
+        target[begins[knots] + width + 1] = self.end
+        for role, token in ((HEAD, self.head), (TAIL, self.tail), (ASK, self.trace), (STOP, self.end)):
+            target[begins[parts.role == role]] = token
 
 
 ReadTokens = Callable[[int, int, int], npt.NDArray[np.integer]]
@@ -74,19 +83,22 @@ ReadTokens = Callable[[int, int, int], npt.NDArray[np.integer]]
 
 
 def write_tokens(parts: Parts, read: ReadTokens, knots: KnotTokens | None, target: npt.NDArray[np.integer]) -> None:
-    """Write the tokens of a derived document into ``target``, exactly as long as its parts together."""
-    at = 0
-    rows = zip(*(getattr(parts, name).tolist() for name in ("role", "source", "start", "length")), strict=True)
-    for role, source, start, length in rows:
-        if role == SOURCE:
-            target[at : at + length] = read(source, start, length)
-        elif knots is None:
-            raise ValueError(f"a part with the role {ROLES[role]!r}, and no knot tokens are given")
-        else:
-            target[at : at + length] = knots.make(role, start)
-        at += length
-    if at != len(target):
-        raise ValueError(f"{at} tokens in the parts of a document of {len(target)}")
+    """Write the tokens of a derived document into ``target``.
+
+    Raises ValueError where it is not exactly as long as the parts together, and for made parts without knot tokens.
+    """
+    ends = np.cumsum(parts.length, dtype=np.int64)
+    if not len(ends) or ends[-1] != len(target):
+        raise ValueError(f"{ends[-1] if len(ends) else 0} tokens in the parts of a document of {len(target)}")
+    sources = parts.role == SOURCE
+    columns = (ends[sources], parts.source[sources], parts.start[sources], parts.length[sources])
+    for end, source, start, length in zip(*(column.tolist() for column in columns), strict=True):
+        target[end - length : end] = read(source, start, length)
+    if sources.all():
+        return
+    if knots is None:
+        raise ValueError("made parts, and no knot tokens are given")
+    knots.write(parts, target)
 
 
 def target_spans(parts: Parts) -> Sequence[tuple[int, int]] | None:
