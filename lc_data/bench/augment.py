@@ -1,14 +1,16 @@
 """What transforming costs: balance, augment and pack of a run, against balance and pack alone, in turn.
 
-Packing alone reads an index and writes a plan, so beside it stands what both end in: rows, written out. That is what
-transforming is within twice of; against the planning alone it is what it is, because it copies tokens and planning
-copies none.
+Packing alone reads an index and writes a plan, and transforming copies tokens, so beside the stages alone stands what
+both end in: rows, written out; that is where within twice of plain packing is asked for. Of 40 million tokens, in
+seconds of a core: interleave took 1.9 times as long, untie_knots 4.6 times (33 million tokens a second), which is below
+the bar.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,9 @@ def bench_augment(tokens: int = TOKENS, rounds: int = 3) -> BenchResult:
                 with_it, without = _passes(run, asked, ends)
                 for warm in (with_it, without):
                     warm()
-                ours, theirs = compare_in_turn(with_it, without, rounds)
+                ours, theirs = compare_in_turn(with_it, without, rounds, time.process_time)
                 bar = 0.5 if ends is _to_rows else None
-                about = (f"{name}, {what}", "Mtok/s", tokens / ours / 1e6, "plain packing")
+                about = (f"{name}, {what}", "Mtok/s per core", tokens / ours / 1e6, "plain packing")
                 rows.append(BenchRow(*about, tokens / theirs / 1e6, theirs / ours, bar))
     return BenchResult("augment", rows)
 
