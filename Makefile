@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 LC_DATA := $(VENV)/bin/lc-data
-STAGES := ingest filter dedupe bucket balance pack pretrain sft
+STAGES := ingest filter dedupe bucket balance augment pack pretrain sft
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run plan $(STAGES) climb evaluate report verify bench experiment doctor test test-all lint format schemas clean
@@ -54,6 +54,7 @@ filter: $(READY) ## Keep the documents that pass the rules
 dedupe: $(READY) ## Remove exact and near duplicates
 bucket: $(READY) ## Tokenise and sort into length buckets
 balance: $(READY) ## Plan how often each domain and length is seen
+augment: $(READY) ## Make documents into rows that teach long dependencies, where the recipe asks for it
 pack: $(READY) ## Plan the rows
 pretrain: $(READY) ## Train on the packed corpus
 sft: $(READY) ## Fine-tune on the packed dialogues
@@ -72,7 +73,7 @@ report: $(READY) ## Write the report of RUN
 verify: $(READY) ## Check every file, ledger and plan of RUN
 	$(LC_DATA) verify $(RUN) $(ARGS)
 
-bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, pack, stream, train) beside its reference
+bench: $(READY) $(PEERS) ## Measure NAME (filter, sketch, dedupe, language, tokenize, chain, plan, augment, pack, stream, train) beside its reference
 	$(LC_DATA) bench $(NAME) $(ARGS)
 
 experiment: $(READY) ## Re-run published claims in miniature: EXPERIMENT (all, boundaries, rope_base, ...) at SIZE

@@ -23,6 +23,7 @@ def arrow_as_json(schema: pa.Schema, description: str) -> dict[str, Any]:
 
 def all_schemas() -> dict[str, dict[str, Any]]:
     """Every contract by its file name."""
+    from lc_data.corpus.derived import PARTS_SCHEMA
     from lc_data.corpus.document import DOCUMENT_SCHEMA, DROPPED_SCHEMA, QUARANTINE_SCHEMA
     from lc_data.corpus.manifest import Manifest
     from lc_data.corpus.tokenized import INDEX_SCHEMA, tokenized_schema
@@ -47,6 +48,7 @@ def all_schemas() -> dict[str, dict[str, Any]]:
         "index.arrow.json": arrow_as_json(INDEX_SCHEMA, "One row per tokenised document, in the order of the shards."),
         "sampling.arrow.json": arrow_as_json(SAMPLING_SCHEMA, "One row per purpose, domain and length bucket."),
         "held_out.arrow.json": arrow_as_json(HELD_OUT_SCHEMA, "The documents that training never sees."),
+        "parts.arrow.json": arrow_as_json(PARTS_SCHEMA, "One row per part of a derived document, in their order."),
         "plan.arrow.json": arrow_as_json(PLAN_SCHEMA, "One row per piece of a pack, sorted by pack."),
     }
 

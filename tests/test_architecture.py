@@ -13,12 +13,12 @@ import lc_data
 
 ROOT = Path(lc_data.__file__).parent
 
-PURE = {"text", "quality", "dedup", "lengths", "mixing", "packing"}
+PURE = {"text", "quality", "dedup", "lengths", "mixing", "packing", "augment"}
 FOUNDATION = {"recipe", "failure", "progress"}
 ALLOWED = {
     "recipe": {"failure"},
     **{room: {*PURE, "recipe", "failure"} for room in PURE},
-    "corpus": {"recipe", "failure", "packing"},
+    "corpus": {"recipe", "failure", "packing", "augment"},
     "engine": {"corpus", *FOUNDATION},
     "stages": {*PURE, "corpus", "engine", *FOUNDATION},
     "forecast": {*PURE, "corpus", "engine", "stages", *FOUNDATION},

@@ -8,7 +8,7 @@ from importlib import import_module
 from lc_data.bench.result import BenchResult
 from lc_data.recipe.errors import RecipeError, nearest
 
-NAMES = ("filter", "sketch", "dedupe", "language", "tokenize", "chain", "plan", "pack", "stream", "train")
+NAMES = ("filter", "sketch", "dedupe", "language", "tokenize", "chain", "plan", "augment", "pack", "stream", "train")
 
 
 _OF_USERS_TEXT = ("tokenize", "chain")

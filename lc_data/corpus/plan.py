@@ -199,11 +199,12 @@ def _take(block: PlanBlock, rows: slice | npt.NDArray[np.int64]) -> PlanBlock:
 def _check_corpus(run: RunFolder, manifest: Manifest) -> None:
     """Follow the pack stage's upstream back to the corpus: document numbers mean nothing in another one.
 
-    A training node may hold no more than ``bucket`` and ``pack``; stages between them are looked at where they are.
+    A training node may hold no more than ``bucket``, ``augment`` where there is one, and ``pack``; stages between them
+    are looked at where they are.
     """
     for name, mark in manifest.upstream.items():
         stage = run.stage(name)
-        if name != "bucket" and not stage.is_published():
+        if name not in ("bucket", "augment") and not stage.is_published():
             continue
         upstream = stage.manifest()
         if upstream.fingerprint != mark:

@@ -10,8 +10,11 @@ from lc_data.corpus import storage
 from lc_data.corpus.local_copies import LocalCopies
 from lc_data.corpus.manifest import Manifest, read_manifest
 
-STAGES = ("ingest", "filter", "dedupe", "bucket", "balance", "pack")
+STAGES = ("ingest", "filter", "dedupe", "bucket", "balance", "augment", "pack")
 """The stages of the pipeline, in the order in which documents go through them."""
+
+OPTIONAL_STAGES = ("augment",)
+"""Those that a run has only where its recipe asks for them."""
 
 STEPS = (*STAGES, "pretrain", "sft", "evaluate", "report")
 """Everything that a run can go through; the later ones where its recipe has their section."""

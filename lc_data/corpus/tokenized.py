@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 from lc_data.corpus import storage
 from lc_data.corpus.columns import COLUMNS_FILE, columns_schema
 from lc_data.corpus.manifest import FileEntry, Manifest
-from lc_data.corpus.run import RunFolder
+from lc_data.corpus.mapped_batch import TokenizedError as TokenizedError  # noqa: PLC0414 - raised here, caught with it
+from lc_data.corpus.mapped_batch import compare, read_batch
+from lc_data.corpus.run import RunFolder, StageFolder
 from lc_data.corpus.token_chunks import checksum_of
-from lc_data.failure import Failure
 from lc_data.packing.column_view import view_column
 
 TOKENIZED_FORMAT_VERSION = 1
@@ -112,10 +113,6 @@ class ShardMetadata:
         return cls(**whole | {"domains": tuple(whole["domains"])})
 
 
-class TokenizedError(Failure):
-    """A shard or index that is not what its manifest says, or that cannot be mapped."""
-
-
 @dataclass(frozen=True)
 class TokenizedShard:
     """One shard, mapped. Arrays are read-only views of the file."""
@@ -179,15 +176,16 @@ def read_shard(whole: pa.Buffer, uri: str) -> TokenizedShard:
 
 
 class TokenizedCorpus:
-    """All tokenised documents of a run, by document number.
+    """All tokenised documents of a run, by document number: those of the stage bucket, then derived ones of augment.
 
     Shards are mapped when first read and stay mapped (a map keeps no file handle open), local copies of remote shards
     within the bytes that ``run.copies`` allows. Instances can be pickled: another process opens its own maps.
     """
 
-    def __init__(self, run: RunFolder, manifest: Manifest) -> None:
-        self._run, self._manifest = run, manifest
+    def __init__(self, run: RunFolder, manifest: Manifest, derived: Manifest | None = None) -> None:
+        self._run, self._manifest, self._derived = run, manifest, derived
         self._folder = run.stage("bucket")
+        self._shard_entries = [*manifest.shards, *(derived.shards if derived else ())]
         facts = manifest.facts
         self.tokenizer = TokenizerInfo(**facts["tokenizer"])
         self.domains: tuple[str, ...] = tuple(facts["domains"])
@@ -197,24 +195,37 @@ class TokenizedCorpus:
         self.edges_tokens: tuple[int, ...] = tuple(facts["edges_tokens"])
         """Bucket k holds documents of at least ``edges_tokens[k - 1]`` and less than ``edges_tokens[k]`` tokens."""
         self.fingerprint = manifest.fingerprint
-        self._first = [entry.facts["first_document"] for entry in manifest.shards]
+        self._first = [entry.facts["first_document"] for entry in self._shard_entries]
         self._shards: dict[int, TokenizedShard] = {}
         """Those that are mapped, in the order in which they were opened."""
-        index = self._open_index()
-        self.length: npt.NDArray[np.uint32] = view_column(index["length"])
+        index = [self._open_beside(INDEX_FILE, INDEX_SCHEMA, each) for each in (manifest, derived) if each]
+        self.bucketed_count = index[0].num_rows
+        """Documents of the stage bucket; those from this number on are derived of them."""
+        self.length: npt.NDArray[np.uint32] = _joined(index, "length")
         """uint32 [documents]: tokens, BOS and EOS included."""
-        self.domain: npt.NDArray[np.uint16] = view_column(index["domain"])
+        self.domain: npt.NDArray[np.uint16] = _joined(index, "domain")
         """uint16 [documents]: domain code."""
-        self.bucket: npt.NDArray[np.uint8] = view_column(index["bucket"])
+        self.bucket: npt.NDArray[np.uint8] = _joined(index, "bucket")
         """uint8 [documents]: length bucket."""
 
     @classmethod
     def open(cls, run: RunFolder) -> TokenizedCorpus:
-        """The corpus of a run's bucket stage; raises ``ManifestError`` when that has not been run to its end."""
+        """The corpus of a run, with what augment made of the present one.
+
+        Raises ``ManifestError`` when the bucket stage has not been run to its end.
+        """
+        manifest, augment = run.stage("bucket").manifest(), run.stage("augment")
+        derived = augment.manifest() if augment.is_published() else None
+        is_present = derived is not None and derived.upstream.get("bucket") == manifest.fingerprint
+        return cls(run, manifest, derived if is_present else None)
+
+    @classmethod
+    def open_bucketed(cls, run: RunFolder) -> TokenizedCorpus:
+        """The same without derived documents: what is drawn from, and what they are made of."""
         return cls(run, run.stage("bucket").manifest())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TokenizedCorpus, (self._run, self._manifest)
+        return TokenizedCorpus, (self._run, self._manifest, self._derived)
 
     @property
     def document_count(self) -> int:
@@ -245,13 +256,16 @@ class TokenizedCorpus:
         return self.stored_column(name).to_numpy(zero_copy_only=False)
 
     def stored_column(self, name: str) -> pa.Array:
-        """The same as it is stored, mapped: float32, null where a document lacks it."""
-        return self._open_beside(COLUMNS_FILE, columns_schema(self.column_names))[name]
+        """The same as it is stored: float32, null where a document lacks it, as derived ones do."""
+        stored = self._open_beside(COLUMNS_FILE, columns_schema(self.column_names), self._manifest)[name]
+        if self._derived is None:
+            return stored
+        return pa.concat_arrays([stored, pa.nulls(self.document_count - len(stored), stored.type)])
 
     @property
     def shards(self) -> Sequence[FileEntry]:
         """The manifest's entries, in the order of document numbers."""
-        return self._manifest.shards
+        return self._shard_entries
 
     def locate(self, document: int) -> tuple[int, int]:
         """The shard (its ordinal) and the row of a document. Raises IndexError outside ``document_count``."""
@@ -277,13 +291,13 @@ class TokenizedCorpus:
         """A shard, mapped and compared with the manifest on first use; a changed one raises and is named."""
         opened = self._shards.get(number)
         if opened is None:
-            opened = self._shards[number] = self._open_shard(self._manifest.shards[number])
+            opened = self._shards[number] = self._open_shard(number)
             self._let_go()
         return opened
 
     def copy_shard(self, number: int) -> None:
         """Make the local copy of a remote shard, so that ``shard`` will not have to wait for it."""
-        self._folder.copy(self.shards[number].file, self.shards[number].checksum)
+        self._folder_of(number).copy(self.shards[number].file, self.shards[number].checksum)
 
     def tokens(self, document: int, start: int = 0, length: int | None = None) -> npt.NDArray[Any]:
         """Tokens ``start`` to ``start + length`` of a document (all that follow by default): a view, not a copy.
@@ -311,42 +325,45 @@ class TokenizedCorpus:
                 return int(first + row)
         return None
 
-    def _open_index(self) -> pa.RecordBatch:
-        return self._open_beside(INDEX_FILE, INDEX_SCHEMA)
+    def _folder_of(self, number: int) -> StageFolder:
+        """The folder of a shard's stage."""
+        return self._folder if number < len(self._manifest.shards) else self._run.stage("augment")
 
-    def _open_beside(self, file: str, expected: pa.Schema) -> pa.RecordBatch:
-        """Map a file with one row a document, compared with the manifest and its schema."""
-        entry = next((entry for entry in self._manifest.extra if entry.file == file), None)
+    def _open_beside(self, file: str, expected: pa.Schema, manifest: Manifest) -> pa.RecordBatch:
+        """Map a file with one row a document of a stage, compared with its manifest and its schema."""
+        folder = self._run.stage(manifest.stage)
+        entry = next((entry for entry in manifest.extra if entry.file == file), None)
         if entry is None:
-            raise TokenizedError(f"{self._folder.manifest_uri} names no {file}: run `lc-data bucket` again")
-        uri = self._folder.file(file)
-        batch, schema = read_batch(self._map(entry), uri, expected.names)
+            raise TokenizedError(f"{folder.manifest_uri} names no {file}: run `lc-data {manifest.stage}` again")
+        uri = folder.file(file)
+        batch, schema = read_batch(self._map(folder, entry), uri, expected.names)
         if schema.remove_metadata() != expected:
             raise TokenizedError(f"{uri} has other columns than expected:\n{schema}")
-        _compare(uri, "rows", batch.num_rows, entry.rows)
-        _compare(uri, "rows", batch.num_rows, sum(shard.rows for shard in self._manifest.shards))
+        compare(uri, "rows", batch.num_rows, entry.rows)
+        compare(uri, "rows", batch.num_rows, sum(shard.rows for shard in manifest.shards))
         return batch
 
-    def _open_shard(self, entry: FileEntry) -> TokenizedShard:
-        uri = self._folder.file(entry.file)
-        shard = read_shard(self._map(entry), uri)
-        _compare(uri, "rows", shard.batch.num_rows, entry.rows)
-        _compare(uri, "tokens", len(shard.tokens), entry.tokens)
-        _compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
-        _compare(uri, "chunks", checksum_of(shard.metadata.chunk_checksums), entry.facts.get("chunks_checksum"))
-        _compare(uri, "tokenizer hash", shard.metadata.tokenizer.hash, self.tokenizer.hash)
-        _compare(uri, "domain table", shard.metadata.domains, self.domains)
+    def _open_shard(self, number: int) -> TokenizedShard:
+        entry, folder = self.shards[number], self._folder_of(number)
+        uri = folder.file(entry.file)
+        shard = read_shard(self._map(folder, entry), uri)
+        compare(uri, "rows", shard.batch.num_rows, entry.rows)
+        compare(uri, "tokens", len(shard.tokens), entry.tokens)
+        compare(uri, "token checksum", shard.metadata.token_checksum, entry.facts["token_checksum"])
+        compare(uri, "chunks", checksum_of(shard.metadata.chunk_checksums), entry.facts.get("chunks_checksum"))
+        compare(uri, "tokenizer hash", shard.metadata.tokenizer.hash, self.tokenizer.hash)
+        compare(uri, "domain table", shard.metadata.domains, self.domains)
         return shard
 
-    def _map(self, entry: FileEntry) -> pa.Buffer:
-        uri = self._folder.file(entry.file)
-        if not self._folder.is_copied:  # a copy is compared with the checksum, which says more
+    def _map(self, folder: StageFolder, entry: FileEntry) -> pa.Buffer:
+        uri = folder.file(entry.file)
+        if not folder.is_copied:  # a copy is compared with the checksum, which says more
             if not storage.exists(uri):
                 raise TokenizedError(
                     f"{uri}, which the manifest names, does not exist: restore it, or run `lc-data bucket`"
                 )
-            _compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
-        return self._folder.map(entry.file, entry.checksum)
+            compare(uri, "bytes", storage.size_bytes(uri), entry.bytes)
+        return folder.map(entry.file, entry.checksum)
 
     def _let_go(self) -> None:
         """Unmap the copies that were opened longest ago: a mapped file takes its disk space even when removed."""
@@ -360,40 +377,7 @@ class TokenizedCorpus:
             del self._shards[number], mapped[number]
 
 
-def map_batch(uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, pa.Schema]:
-    """The only batch of an Arrow file, its ``zero_copy`` columns being views of the file."""
-    return read_batch(storage.map_buffer(uri), uri, zero_copy)
-
-
-def read_batch(whole: pa.Buffer, uri: str, zero_copy: Sequence[str] = ()) -> tuple[pa.RecordBatch, pa.Schema]:
-    """The same, of a file that is mapped already; the URI is for messages."""
-    try:
-        reader = pa.ipc.open_file(whole)
-        batches = reader.num_record_batches
-        batch = reader.get_batch(0) if batches == 1 else None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TokenizedError(f"{uri} is not a whole Arrow file ({error}): run `lc-data bucket` again") from error
-    if batch is None:
-        raise TokenizedError(
-            f"{uri} has {batches} record batches and cannot be mapped as one array: write it as one batch "
-            "(table.combine_chunks()), or run `lc-data bucket` again"
-        )
-    for name in zero_copy:
-        if name not in batch.schema.names:
-            raise TokenizedError(f"{uri} has no column {name!r}: run `lc-data bucket` again")
-        column = batch[name]
-        values = column.values if pa.types.is_list(column.type) else column
-        data = values.buffers()[1]
-        if len(values) and not whole.address <= data.address < whole.address + whole.size:
-            raise TokenizedError(
-                f"{uri} is compressed and cannot be mapped: write it without compression, or run `lc-data bucket` again"
-            )
-    return batch, reader.schema
-
-
-def _compare(uri: str, what: str, found: Any, expected: Any) -> None:
-    if found != expected:
-        raise TokenizedError(
-            f"{uri} is not the file that the manifest names: {what} {found!r}, expected {expected!r}; "
-            "restore it, or run `lc-data bucket` again"
-        )
+def _joined(index: Sequence[pa.RecordBatch], name: str) -> npt.NDArray[Any]:
+    """A column over all parts of the index: a view where there is only one."""
+    columns = [view_column(part[name]) for part in index]
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from lc_data.corpus import storage
 from lc_data.corpus.columns import column_field
-from lc_data.corpus.tokenized import map_batch
+from lc_data.corpus.mapped_batch import map_batch
 from lc_data.corpus.tokenized_writer import span_lists, token_lists
 
 _INDEX_SCHEMA = pa.schema([

@@ -6,6 +6,7 @@ is made or streamed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lc_data.augment.parts import CARRY_IDS, ROLES
+from lc_data.corpus.derived import find_derived, parts_of
 from lc_data.corpus.origin import ByteRange, Origin, find_origins, load_tokenizer, map_bytes
 from lc_data.corpus.plan import PackPlan
 from lc_data.corpus.run import STAGES, RunFolder
@@ -36,6 +39,33 @@ class SourceTrace:
 
 
 @dataclass(frozen=True)
+class PartTrace:
+    """Part of a derived document: a stretch of a source document, or made tokens."""
+
+    row_start: int
+    """Its first token in the row."""
+    tokens: int
+    role: str
+    chunk_id: int | None
+    """What a knot or an answer says; None for other parts."""
+    document_id: str | None
+    """The source document; None for made tokens, as in what follows."""
+    start: int | None
+    end: int | None
+    """Tokens of the source document, end exclusive."""
+    source: str | None
+    bytes: ByteRange | None
+
+    def as_text(self) -> str:
+        """One line."""
+        row = f"{self.row_start}-{self.row_start + self.tokens}"
+        if self.document_id is None:
+            return f"{row}: {self.role}" + ("" if self.chunk_id is None else f" {self.chunk_id}")
+        place = _place(self.source, self.bytes)
+        return f"{row}: {self.document_id}, tokens {self.start}-{self.end}; from {place}"
+
+
+@dataclass(frozen=True)
 class PieceTrace:
     """One piece of a pack."""
 
@@ -54,6 +84,10 @@ class PieceTrace:
     bytes: ByteRange | None
     """Of the document's text, to whole characters; None where tokenising it again does not give these tokens."""
     parts: tuple[SourceTrace, ...]
+    transform: str | None = None
+    """What made a derived document; None for one of the corpus."""
+    made_of: tuple[PartTrace, ...] = ()
+    """The parts of a derived document, in their order."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +116,9 @@ class PackTrace:
             row = f"{piece.row_start}-{piece.row_start + piece.end - piece.start}"
             lines.append(
                 f"  {row}: {piece.document_id} [{piece.domain}] part {piece.part}, tokens {piece.start}-{piece.end}; "
-                f"from {_place(piece.source, piece.bytes)}"
+                + (f"made by {piece.transform}" if piece.transform else f"from {_place(piece.source, piece.bytes)}")
             )
+            lines += [f"      {part.as_text()}" for part in piece.made_of]
             lines += [f"      {_place(part.source, part.bytes)}" for part in piece.parts]
         return "\n".join(lines)
 
@@ -96,6 +131,8 @@ class Sighting:
     part: int
     start: int
     end: int
+    within: str | None = None
+    """The derived document of which the tokens are a part."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +172,11 @@ class DocumentTrace:
         head += f": document {self.document}, {self.tokens} tokens, from {_place(self.source, None)}"
         if not self.sightings:
             return f"{head}\n  no pack of plan {self.plan} holds it"
-        lines = [f"  pack {seen.pack}: part {seen.part}, tokens {seen.start}-{seen.end}" for seen in self.sightings]
+        lines = [
+            f"  pack {seen.pack}: part {seen.part}, tokens {seen.start}-{seen.end}"
+            + (f", in {seen.within}" if seen.within else "")
+            for seen in self.sightings
+        ]
         return "\n".join([head, *lines])
 
 
@@ -168,8 +209,6 @@ def trace_document(run: str, document_id: str, plan: str = "pretrain") -> Docume
     if number is None:
         domain, departure = _find_departure(folder, document_id)
         return DocumentTrace(run, plan, document_id, None, domain, None, None, (), departure)
-    pieces = PackPlan.open(folder, plan).pieces_of(number)
-    columns = (pieces.pack, pieces.part, pieces.start, pieces.start + pieces.length)
     origin = find_origins(folder, [document_id]).get(document_id)
     return DocumentTrace(
         run=run,
@@ -179,9 +218,40 @@ def trace_document(run: str, document_id: str, plan: str = "pretrain") -> Docume
         domain=corpus.domains[corpus.domain[number]],
         tokens=int(corpus.length[number]),
         source=origin.source if origin else None,
-        sightings=tuple(Sighting(*row) for row in np.stack(columns, axis=1).tolist()),
+        sightings=tuple(_sightings(folder, corpus, PackPlan.open(folder, plan), number)),
         departure=None,
     )
+
+
+def _sightings(run: RunFolder, corpus: TokenizedCorpus, plan: PackPlan, document: int) -> Iterator[Sighting]:
+    """The packs that hold a document as it is, then those that hold it as a part of derived ones."""
+    pieces = plan.pieces_of(document)
+    columns = (pieces.pack, pieces.part, pieces.start, pieces.start + pieces.length)
+    for row in np.stack(columns, axis=1).tolist():
+        yield Sighting(*row)
+    for derived, parts in find_derived(run, corpus, document):
+        for pack in plan.packs_of(derived).tolist():
+            for at, (start, length) in enumerate(zip(parts.start.tolist(), parts.length.tolist(), strict=True)):
+                yield Sighting(pack, at, start, start + length, corpus.document_id(derived))
+
+
+def _trace_parts(
+    run: RunFolder, corpus: TokenizedCorpus, finder: _ByteFinder, document: int, row_start: int
+) -> Iterator[PartTrace]:
+    """What a derived document is made of."""
+    parts = parts_of(run, corpus, document)
+    ids = {number: corpus.document_id(number) for number in set(parts.source[parts.source >= 0].tolist())}
+    origins = find_origins(run, set(ids.values()))
+    rows = zip(*(getattr(parts, name).tolist() for name in ("role", "source", "start", "length")), strict=True)
+    for role, source, start, length in rows:
+        name, made_of = ROLES[role], ids.get(source)
+        origin = origins.get(made_of) if made_of else None
+        covered = finder.find(source, origin, start, start + length) if origin else None
+        numbers = (None, start, start + length) if made_of else (start if role in CARRY_IDS else None, None, None)
+        chunk_id, first, stop = numbers
+        where = origin.source if origin else None
+        yield PartTrace(row_start, length, name, chunk_id, made_of, first, stop, where, covered)
+        row_start += length
 
 
 def _trace_pieces(run: RunFolder, corpus: TokenizedCorpus, pieces: PlanBlock) -> list[PieceTrace]:
@@ -205,6 +275,10 @@ def _trace_pieces(run: RunFolder, corpus: TokenizedCorpus, pieces: PlanBlock) ->
                 source=origin.source if origin else None,
                 bytes=covered,
                 parts=_overlaps(origin, covered) if origin and covered else (),
+                transform=document_id.partition("/")[0] if document >= corpus.bucketed_count else None,
+                made_of=tuple(_trace_parts(run, corpus, finder, document, row_start))
+                if document >= corpus.bucketed_count
+                else (),
             )
         )
         row_start += length

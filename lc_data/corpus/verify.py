@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lc_data.corpus import storage
 from lc_data.corpus.manifest import Manifest, ManifestError
-from lc_data.corpus.run import STAGES, RunFolder
+from lc_data.corpus.run import OPTIONAL_STAGES, STAGES, RunFolder
+from lc_data.corpus.verify_derived import verify_derived
 from lc_data.corpus.verify_files import verify_files
 from lc_data.corpus.verify_plan import verify_plans
 from lc_data.corpus.verify_tokens import verify_tokens
@@ -49,7 +50,7 @@ def _verify(run: RunFolder) -> Iterator[Finding]:
         yield Finding("", "recipe.yaml", "the run's resolved recipe is missing")
     manifests: dict[str, Manifest] = {}
     for name in STAGES:
-        expected = STAGES.index(name) < STAGES.index(published[-1])
+        expected = name not in OPTIONAL_STAGES and STAGES.index(name) < STAGES.index(published[-1])
         if name not in published and not expected:
             yield from _verify_unpublished(run, name)
             continue
@@ -63,10 +64,16 @@ def _verify(run: RunFolder) -> Iterator[Finding]:
         yield from found
         if not found:
             whole.add(name)
-    # What stands inside the files is compared only where the files are those of the manifests.
+    yield from _verify_contents(run, whole, "augment" in manifests)
+
+
+def _verify_contents(run: RunFolder, whole: set[str], is_augmented: bool) -> Iterator[Finding]:
+    """What stands inside the files is compared only where the files are those of the manifests."""
     if "bucket" in whole:
         yield from (Finding("bucket", file, problem) for file, problem in verify_tokens(run))
-    if {"bucket", "pack"} <= whole:
+    if {"bucket", "augment"} <= whole:
+        yield from (Finding("augment", file, problem) for file, problem in verify_derived(run))
+    if {"bucket", "pack"} <= whole and ("augment" in whole or not is_augmented):
         yield from (Finding("pack", file, problem) for file, problem in verify_plans(run))
 
 

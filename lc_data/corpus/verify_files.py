@@ -17,8 +17,8 @@ from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import read_batches
 
-PLANNING_STAGES = ("balance", "pack")
-"""They hold no documents: what they leave out is in their ledger alone."""
+PLANNING_STAGES = ("balance", "augment", "pack")
+"""They hold no documents, or not all that they pass on: what they leave out is in their ledger alone."""
 
 Problem = tuple[str, str]
 """The file, below the stage's folder, and what is wrong with it."""

@@ -17,7 +17,7 @@ from lc_data.corpus.verify_files import Problem
 def verify_tokens(run: RunFolder) -> Iterator[Problem]:
     """Compare every shard with the index, and its tokens with the vocabulary."""
     try:
-        corpus = TokenizedCorpus.open(run)
+        corpus = TokenizedCorpus.open_bucketed(run)
     except TokenizedError as error:
         yield INDEX_FILE, str(error)
         return
@@ -36,7 +36,7 @@ def verify_tokens(run: RunFolder) -> Iterator[Problem]:
         except TokenizedError as error:
             yield entry.file, str(error)
         else:
-            yield from ((entry.file, problem) for problem in _verify_shard(corpus, shard, first))
+            yield from ((entry.file, problem) for problem in verify_shard(corpus, shard, first))
         first += entry.rows
 
 
@@ -59,7 +59,8 @@ def _verify_columns(run: RunFolder, corpus: TokenizedCorpus) -> Iterator[str]:
             yield f"a document's {name!r} is {there[~np.isfinite(there)][0]}, not a finite number"
 
 
-def _verify_shard(corpus: TokenizedCorpus, shard: TokenizedShard, first: int) -> Iterator[str]:
+def verify_shard(corpus: TokenizedCorpus, shard: TokenizedShard, first: int) -> Iterator[str]:
+    """Compare a shard, its documents numbered from ``first``, with the index, and its tokens with the vocabulary."""
     rows = slice(first, first + len(shard.lengths))
     if not np.array_equal(np.diff(shard.offsets), shard.lengths):
         yield "the column length is not the number of tokens of each document"

@@ -192,7 +192,7 @@ def _retract(folder: StageFolder, mark: str) -> None:
     storage.remove_file(folder.manifest_uri)
     if storage.exists(storage.join(folder.tasks_uri, mark)):
         return
-    for name in ("shards", "dropped", "quarantine", "contamination", "classifiers", "plan", "work", "tasks"):
+    for name in ("shards", "parts", "dropped", "quarantine", "contamination", "classifiers", "plan", "work", "tasks"):
         storage.remove_tree(folder.file(name))
 
 

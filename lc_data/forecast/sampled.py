@@ -27,7 +27,7 @@ from lc_data.forecast.trial import Trial, try_out
 from lc_data.lengths.buckets import assign_buckets
 from lc_data.recipe.errors import RecipeError
 from lc_data.recipe.recipe import Recipe
-from lc_data.stages.chain import CHAIN
+from lc_data.stages.chain import chain_of
 
 _TRAINED_JITTER = 0.01
 """A tokenizer that is yet to be trained gives so much more or less tokens: here its corpus is not filtered yet."""
@@ -45,7 +45,7 @@ class _Tried(NamedTuple):
 
 def forecast_sampled(recipe: Recipe, run: RunFolder, tokens_per_second: float | None) -> Forecast:
     """Forecast a recipe whose run has no index of it; raises RecipeError for what cannot be."""
-    for stage in CHAIN:
+    for stage in chain_of(recipe):
         stage.check(recipe)
     reading = choose_reading(recipe)
     with scratch_folder() as folder:

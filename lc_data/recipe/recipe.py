@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from lc_data.recipe.augment import Transform, check_transforms
 from lc_data.recipe.dedupe import DedupeSection
 from lc_data.recipe.engine import EngineSection
 from lc_data.recipe.errors import nearest
@@ -36,6 +37,9 @@ class Recipe(Section):
     mixture: MixtureSection = MixtureSection()
     sft_mixture: MixtureSection = MixtureSection(held_out=HeldOut(share=0))
     """The mixture of the dialogue domains. None are held out: evaluation measures plain documents."""
+    augment: tuple[Transform, ...] = ()
+    """What is made of a part of pretraining's documents before they are packed, each transform with its share. The
+    tokens made this way keep the domain of their documents; every derived document is one attention span."""
     pack: PackSection = PackSection()
     exclude: ExclusionSection = ExclusionSection()
     pretrain: PretrainSection | None = None
@@ -94,6 +98,11 @@ class Recipe(Section):
                         f"{key}: where and prefer read the column {column!r}, which bucket.columns "
                         f"{list(self.bucket.columns)} does not keep: add it there"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _transforms_fit_the_packing(self) -> Recipe:
+        check_transforms(self.augment, self.pack.method, self.pack.keep is not None)
         return self
 
     @model_validator(mode="after")

@@ -275,6 +275,22 @@ class StageFiles(ReportModel):
     bytes: int
 
 
+class Transformed(ReportModel):
+    """What one transform of the stage augment made."""
+
+    name: str
+    taken_documents: int
+    """What its share came to; each repeat counts."""
+    taken_tokens: int
+    source_documents: int
+    """Of these, documents that became part of a row; the others share one with none and stayed as they were."""
+    source_tokens: int
+    made_tokens: int
+    """Tokens that come from no document: knots and answers."""
+    rows: int
+    """Derived documents, each at most a row long."""
+
+
 class Report(ReportModel):
     """Everything that is reported of a run. Parts whose stage has not been run are empty."""
 
@@ -296,6 +312,8 @@ class Report(ReportModel):
     """None where no evaluation was looked for."""
     lengths: Lengths | None
     plans: list[PlanContent]
+    transforms: list[Transformed] = Field(default_factory=list)
+    """Empty where nothing was transformed."""
     trainings: list[Training]
     evaluations: list[Evaluation]
     suites: list[SuiteScores] = Field(default_factory=list)

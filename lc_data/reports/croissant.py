@@ -99,13 +99,15 @@ def _record_sources(report: Report) -> list[tuple[StageFiles, str, Fields]]:
     for files in report.files:
         if files.stage == "bucket":
             found.append((files, "A document as tokens.", _TOKEN_FIELDS))
+        elif files.stage == "augment" and files.rows:
+            found.append((files, "A document that was derived of others, as tokens.", _TOKEN_FIELDS))
         elif files.stage == "pack" and files.rows:
             found.append((files, f"A piece of a document in the plan {files.purpose}.", _PLAN_FIELDS))
     return found
 
 
 def _name(files: StageFiles) -> str:
-    kind = {"bucket": "tokens", "pack": f"plan-{files.purpose}"}
+    kind = {"bucket": "tokens", "augment": "derived-tokens", "pack": f"plan-{files.purpose}"}
     return kind.get(files.stage, "documents")
 
 

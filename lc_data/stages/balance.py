@@ -37,7 +37,7 @@ HELD_OUT_FILE = "held_out.arrow"
 
 def balance(context: StageContext) -> Outcome:
     """Plan the sampling of every purpose. Raises RecipeError for a mixture that the corpus cannot give."""
-    corpus = TokenizedCorpus.open(context.run)
+    corpus = TokenizedCorpus.open_bucketed(context.run)  # an older augment may still stand there
     ledger, tables, facts = Ledger(), [], {}
     held = np.zeros(corpus.document_count, bool)
     kept = keep_packs(context.run, context.recipe.pack, find_anchor(context.run, corpus, context.recipe.pack))

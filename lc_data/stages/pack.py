@@ -37,6 +37,7 @@ from lc_data.recipe.mixture import MixtureSection
 from lc_data.recipe.packing import KeptPacks, PackSection
 from lc_data.recipe.recipe import Recipe
 from lc_data.stages.anchor import check_anchor, find_anchor
+from lc_data.stages.augmented import read_augmented, with_derived
 from lc_data.stages.balance import HELD_OUT_FILE, SAMPLING_FILE
 from lc_data.stages.exclusion import check_exclusion, find_excluded
 from lc_data.stages.kept import Kept, keep_packs, pieces_of
@@ -51,6 +52,7 @@ from lc_data.stages.pack_stretches import (
 )
 from lc_data.stages.plan_facts import describe
 from lc_data.stages.purposes import HELD_OUT, Supply, held_out_packing, purposes_of, supply_of
+from lc_data.stages.sampled import mark_documents, planned_tokens
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class _Order:
     """What every row begins with, where the mask is ``anchor``."""
     kept: Kept | None = None
     """The packs of an earlier plan that this one begins with."""
+    is_augmented: bool = False
+    """Whether a part of what is drawn was transformed."""
     is_parallel: bool = False
     """Whether its stretches are planned by tasks of their own."""
 
@@ -93,6 +97,8 @@ def pack(context: StageContext) -> Outcome:
     """
     seed, corpus = context.recipe.seed, TokenizedCorpus.open(context.run)
     excluded = find_excluded(context.run, corpus, context.recipe.exclude)
+    if context.recipe.augment and len(excluded):
+        excluded = with_derived(context.run, corpus, excluded)
     tokens = int(corpus.length[excluded].sum(dtype=np.int64))
     table = pa.table({"document": excluded}, EXCLUDED_SCHEMA)
     entry = write_table(context.folder.uri, EXCLUDED_FILE, table, tokens)
@@ -109,7 +115,9 @@ def pack(context: StageContext) -> Outcome:
             seed=child_seed(seed, "pack", purpose.name, *_names(purpose.packing.keep)),
             anchor_id=find_anchor(context.run, corpus, purpose.packing),
             kept=None if purpose.packing.keep is None else kept,
-            is_parallel=is_parallel(_tokens_of_stages(sampling, purpose.name), purpose.packing),
+            is_augmented=bool(context.recipe.augment) and purpose.name == "pretrain",
+            is_parallel=is_parallel(_tokens_of_stages(sampling, purpose.name), purpose.packing)
+            and not (context.recipe.augment and purpose.name == "pretrain"),
         )
         for purpose in purposes_of(context.recipe, corpus)
     ]
@@ -122,6 +130,7 @@ def pack(context: StageContext) -> Outcome:
             seed=0,
             anchor_id=None,
             kept=None,
+            is_augmented=False,
             is_parallel=False,
         )
         orders.append(replace(held, packing=held_out_packing(context.recipe.pack)))
@@ -159,8 +168,8 @@ def _plan(task: Task, folder: StageFolder) -> TaskRecord:
     run = RunFolder(order.run_uri)
     corpus = TokenizedCorpus.open(run)
     supply = supply_of(corpus, order.domains, order.packing, order.mixture)
-    held = _marks(run.stage("balance").file(HELD_OUT_FILE), corpus)
-    excluded = _marks(folder.file(EXCLUDED_FILE), corpus)
+    held = mark_documents(run.stage("balance").file(HELD_OUT_FILE), corpus)
+    excluded = mark_documents(folder.file(EXCLUDED_FILE), corpus)
     training = order.purpose != HELD_OUT
     plan = _plan_training(folder, order, supply, held) if training else _plan_held_out(supply, held, excluded)
     subject = Subject(supply.trainable, supply.stratum, excluded, len(supply.domains), supply.n_buckets)
@@ -195,16 +204,9 @@ def _describe(order: _Order, supply: Supply, audit: PlanAudit, entries: list[Fil
     return facts
 
 
-def _marks(uri: str, corpus: TokenizedCorpus) -> np.ndarray:
-    """Return which documents a table names, bool [n]."""
-    marks = np.zeros(corpus.document_count, bool)
-    marks[read_table(uri)["document"].to_numpy()] = True
-    return marks
-
-
 def _plan_training(folder: StageFolder, order: _Order, supply: Supply, held: np.ndarray) -> _Plan:
     run = RunFolder(order.run_uri)
-    planned = _planned_tokens(run, order, supply)
+    planned = planned_tokens(run, order.purpose, order.stages, supply)
     blocks = order.kept.blocks(run) if order.kept else []
     kept = pieces_of(blocks)
     streams = supply.streams_behind(held, kept)
@@ -214,7 +216,12 @@ def _plan_training(folder: StageFolder, order: _Order, supply: Supply, held: np.
         total = int(planned[:, number].sum())
         documents[number] += stream.documents_before(total)
         spares[number] = Spare(*(stream.spare(total) if isinstance(stream, ContinuedStream) else (stream, total)))
-    planning = Planning(draws_of(streams, planned, supply.n_buckets), order.packing, order.seed)
+    draws = draws_of(streams, planned, supply.n_buckets)
+    if order.is_augmented:
+        augmented = read_augmented(run, supply, streams)
+        draws, planned = augmented.redraw(draws), augmented.planned(planned)
+        documents += augmented.documents()
+    planning = Planning(draws, order.packing, order.seed)
     if order.kept is None:
         return _Plan(planning.join(_stretches(planning, order, folder)), planned, documents, spares)
     first = (PlannedBlock(0, cycle, block) for cycle, block in enumerate(blocks))
@@ -238,8 +245,10 @@ def _draw(task: Task, folder: StageFolder) -> TaskRecord:
     order: _Order = task.payload
     run = RunFolder(order.run_uri)
     supply = supply_of(TokenizedCorpus.open(run), order.domains, order.packing, order.mixture)
-    streams = supply.streams(_marks(run.stage("balance").file(HELD_OUT_FILE), supply.corpus))
-    write_streams(folder, order.purpose, streams, _planned_tokens(run, order, supply), supply.n_buckets)
+    streams = supply.streams(mark_documents(run.stage("balance").file(HELD_OUT_FILE), supply.corpus))
+    write_streams(
+        folder, order.purpose, streams, planned_tokens(run, order.purpose, order.stages, supply), supply.n_buckets
+    )
     planning = read_planning(folder, StretchOrder(order.purpose, order.packing, order.seed, 0))
     return TaskRecord(facts={"stretches": planning.stretches})
 
@@ -278,16 +287,6 @@ def _tokens_of_stages(sampling: list[dict[str, Any]], purpose: str) -> np.ndarra
     mine = [(row["stage"], row["planned_tokens"]) for row in sampling if row["purpose"] == purpose]
     stages, tokens = np.array(mine, np.int64).reshape(-1, 2).T
     return np.bincount(stages, weights=tokens).astype(np.int64)
-
-
-def _planned_tokens(run: RunFolder, order: _Order, supply: Supply) -> np.ndarray:
-    """Return the tokens that balance drew in each mixture stage of each stratum, int64 [n_stages, n_strata]."""
-    planned = np.zeros((len(order.stages), supply.n_strata), np.int64)
-    for row in read_table(run.stage("balance").file(SAMPLING_FILE)).to_pylist():
-        if row["purpose"] == order.purpose:
-            number = supply.domains.index(row["domain"]) * supply.n_buckets + row["bucket"]
-            planned[row.get("stage", 0), number] = row["planned_tokens"]
-    return planned
 
 
 def _enter(supply: Supply, plan: _Plan, taken: TakeDown, ledger: Ledger) -> None:
@@ -347,3 +346,5 @@ def _taken(count: TakeDown) -> dict[str, int]:
 
 
 STAGE = Stage("pack", 4, ("balance", "bucket"), _config, pack, _check)
+AUGMENTED = replace(STAGE, upstream=("augment", "balance", "bucket"))
+"""The same behind augment."""

@@ -151,12 +151,14 @@ def supply_of(
     row = rows[corpus.domain]
     stratum = np.where(row < 0, np.int32(-1), stratum_ids(row, corpus.bucket, len(corpus.edges_tokens) + 1))
     columns = {name: corpus.column(name) for name in mixture.columns}
+    eligible = mark_eligible(columns, mixture.where, corpus.document_count)
+    eligible[corpus.bucketed_count :] = False  # derived documents are drawn by name, never as a stream
     return Supply(
         corpus=corpus,
         domains=domains,
         stratum=stratum,
         trainable=trainable_length(corpus.length, packing),
         packing=packing,
-        eligible=mark_eligible(columns, mixture.where, corpus.document_count),
+        eligible=eligible,
         rank=rank_by(columns, mixture.prefer),
     )

@@ -9,7 +9,7 @@ from lc_data.corpus.manifest import FileEntry, Manifest
 from lc_data.corpus.run import StageFolder
 from lc_data.reports.content import StageFiles
 
-WITH_RECORDS = ("ingest", "filter", "dedupe", "bucket")
+WITH_RECORDS = ("ingest", "filter", "dedupe", "bucket", "augment")
 
 
 def stage_files(folder: StageFolder, manifest: Manifest) -> list[StageFiles]:

@@ -33,10 +33,10 @@ def bins_of(length: npt.NDArray[np.integer], edges: npt.NDArray[np.int64]) -> np
 
 def measure_lengths(corpus: TokenizedCorpus) -> Lengths:
     """Lengths of every domain that has documents."""
-    edges = bin_edges(int(corpus.length.max(initial=0)))
+    edges = bin_edges(int(corpus.length.max(initial=0)))  # those of plans, which hold derived documents as well
+    length, domain = corpus.length[: corpus.bucketed_count], corpus.domain[: corpus.bucketed_count]
     domains = [
-        _measure(name, np.asarray(corpus.length[corpus.domain == code], np.int64), edges)
-        for code, name in enumerate(corpus.domains)
+        _measure(name, np.asarray(length[domain == code], np.int64), edges) for code, name in enumerate(corpus.domains)
     ]
     return Lengths(
         edges_tokens=edges.tolist(),

@@ -15,7 +15,7 @@ from lc_data.reports.collect.plans import measure_plan
 from lc_data.reports.collect.stages import count_values, published_manifests, stage_books
 from lc_data.reports.collect.suites import read_suites
 from lc_data.reports.collect.training import read_evaluations, read_trainings
-from lc_data.reports.content import PlanContent, Report, StageBooks, Tokenizer
+from lc_data.reports.content import PlanContent, Report, StageBooks, Tokenizer, Transformed
 
 PLAN_ORDER = ("pretrain", "sft", "held_out")
 
@@ -45,6 +45,7 @@ def collect_report(run: RunFolder) -> Report:
         shared_stretches=read_shared_stretches(run),
         lengths=measure_lengths(corpus) if corpus else None,
         plans=_plans(run, manifests, corpus) if corpus else [],
+        transforms=_transforms(manifests),
         trainings=read_trainings(run),
         evaluations=read_evaluations(run),
         suites=read_suites(run),
@@ -61,6 +62,14 @@ def _by_size(stages: list[StageBooks]) -> list[str]:
 def _tokenizer(corpus: TokenizedCorpus) -> Tokenizer:
     made_by = corpus.tokenizer
     return Tokenizer(name=made_by.name, hash=made_by.hash, vocab_size=made_by.vocab_size)
+
+
+def _transforms(manifests: dict[str, Manifest]) -> list[Transformed]:
+    """What the stage augment says of its transforms, all domains together."""
+    if "augment" not in manifests:
+        return []
+    described = manifests["augment"].facts["transforms"]
+    return [Transformed.model_validate({key: one[key] for key in Transformed.model_fields}) for one in described]
 
 
 def _plans(run: RunFolder, manifests: dict[str, Manifest], corpus: TokenizedCorpus) -> list[PlanContent]:

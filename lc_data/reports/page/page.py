@@ -17,6 +17,7 @@ from lc_data.reports.page.palette import Palette
 from lc_data.reports.page.shell import Section, render_document
 from lc_data.reports.page.suites import suites_section
 from lc_data.reports.page.training import evaluation_section, training_section
+from lc_data.reports.page.transforms import transforms_section
 
 
 def render_page(report: Report) -> str:
@@ -39,6 +40,8 @@ def _sections(report: Report) -> list[Section]:
     if weighed:
         content = mixture_section(weighed, palette)
         parts.append(Section("mixture", "Mixture", "The mixture, wanted and real", content))
+    if report.transforms:
+        parts.append(Section("transforms", "Transforms", "What was transformed", transforms_section(report.transforms)))
     if report.lengths and report.plans:
         content = packs_section(report.plans, report.lengths.edges_tokens, palette)
         parts.append(Section("rows", "Rows", "The rows that a model reads", content))

@@ -19,9 +19,10 @@ import xxhash
 
 from lc_data.corpus import storage
 from lc_data.corpus.columns import column_field
+from lc_data.corpus.mapped_batch import map_batch
 from lc_data.corpus.run import StageFolder
 from lc_data.corpus.shard import WrittenTable
-from lc_data.corpus.tokenized import TokenizerInfo, map_batch
+from lc_data.corpus.tokenized import TokenizerInfo
 from lc_data.corpus.tokenized_partial import PartialIndex, Slice
 from lc_data.corpus.tokenized_writer import Stratum, TokenizedDocuments, write_shard_index, write_tokenized
 from lc_data.engine.task import Task, TaskRecord
@@ -60,7 +61,7 @@ def plan_shards(
         for number, cut in enumerate(cut_key_ranges(keys[order], lengths[order], section.shard_tokens)):
             found = (index.slice(stratum, cut.first, cut.last) for index in indexes)
             job = GroupJob(name, tuple(part for part in found if part), tokenizer, domains, section.columns)
-            tasks.append(Task(f"{_file_name(name.domain)}-b{name.bucket:02d}-{number:04d}", job, max(1, cut.tokens)))
+            tasks.append(Task(f"{file_name(name.domain)}-b{name.bucket:02d}-{number:04d}", job, max(1, cut.tokens)))
     return tasks
 
 
@@ -123,7 +124,7 @@ def _in_order(batches: Sequence[pa.RecordBatch], name: str, order: np.ndarray) -
     return chunks.combine_chunks().take(pa.array(order))
 
 
-def _file_name(domain: str) -> str:
+def file_name(domain: str) -> str:
     """A domain's name as part of a file's: letters, digits, ``_`` and ``.``; a hash keeps apart what looks alike."""
     plain = re.sub(r"[^A-Za-z0-9_.]+", "_", domain)[:40]
     return plain if plain == domain else f"{plain}-{xxhash.xxh3_64_hexdigest(domain)[:8]}"

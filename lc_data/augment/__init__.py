@@ -1,0 +1,1 @@
+"""Long dependencies out of short documents: which parts of which documents, in which order, make a derived one."""
