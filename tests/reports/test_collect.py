@@ -213,6 +213,7 @@ class _CorpusOf(TokenizedCorpus):
 
     def __init__(self, length: np.ndarray) -> None:
         self.length, self.domain, self.domains = length, np.zeros(len(length), np.uint16), ("one",)
+        self.bucketed_count = len(length)
 
 
 def test_values_of_a_column_are_counted_without_reading_the_text(tmp_path):
