@@ -22,7 +22,7 @@ def test_the_whole_way_and_again(tmp_path):
     write_small_corpus(tmp_path / "corpus")
     recipe, run = small_recipe(tmp_path / "corpus", *TRAINING), RunFolder(str(tmp_path / "run"))
     first = list(travel(recipe, run, "report"))
-    assert [step.name for step in first] == list(STEPS)
+    assert [step.name for step in first] == [name for name in STEPS if name != "augment"]  # which nothing asks for
     assert all(step.ran for step in first)
     result = json.loads((tmp_path / "run" / "pretrain" / "result.json").read_text())
     assert result["last_loss"] < result["first_loss"]
