@@ -17,7 +17,7 @@ from lc_data.lengths.gigatoken_encoder import GigatokenEncoder
 from lc_data.recipe.errors import RecipeError
 from tests.lengths.texts import mixed_text, small_tokenizer
 
-TINY = TokenizeSizes(peer_bytes=20_000, portion_bytes=30_000, memory_bytes=100_000)
+TINY = TokenizeSizes(peer_bytes=20_000, portion_bytes=30_000, memory_bytes=4_000_000)
 
 
 def write_corpus(folder) -> None:
@@ -33,6 +33,9 @@ def write_corpus(folder) -> None:
 
 def test_both_sides_read_the_same_texts_and_memory_is_measured(tmp_path):
     write_corpus(tmp_path / "data")
+    # Two megabytes: a shorter text may find room in what the process holds already, and then takes no memory at all.
+    long = [json.dumps({"text": mixed_text(seed, 6_000)}) for seed in range(40)]
+    (tmp_path / "data" / "mixed.jsonl").write_text("\n".join(long))
     (tmp_path / "tokenizer.json").write_text(small_tokenizer())
     result = bench_tokenize([str(tmp_path / "data")], str(tmp_path / "tokenizer.json"), TINY)
     assert [row.what.split(",")[0].split(" ")[0] for row in result.rows] == ["all", "han", "mixed", "memory"]
