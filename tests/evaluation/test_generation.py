@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from lc_data.evaluation.generation import GreedyGenerator, StopRules
 from lc_data.recipe.errors import RecipeError
@@ -33,7 +34,6 @@ def decode(tokens: Any) -> str:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    transformers = pytest.importorskip("transformers")
     torch.manual_seed(1)
     config = transformers.Qwen3Config(
         vocab_size=VOCAB,
@@ -52,7 +52,6 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def continued_by_transformers(folder: Path, prompt: list[int], **settings: Any) -> list[int]:
     """What ``generate`` adds to one prompt; by a fresh model, since dynamic scaling remembers earlier lengths."""
-    transformers = pytest.importorskip("transformers")
     scaling = settings.pop("rope_scaling", None)
     config = transformers.AutoConfig.from_pretrained(folder)
     if scaling:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from lc_data.evaluation.answering import Asking, Model, answer_suite
 from lc_data.evaluation.checkpoint_tokens import CheckpointTokens
@@ -36,7 +37,6 @@ class Stories(Letters):
 
 @pytest.mark.parametrize("impl", ["own", "hf"])
 def test_cut_prompts_are_continued_as_transformers_does(tmp_path: Path, impl: str) -> None:
-    transformers = pytest.importorskip("transformers")
     folder = write_checkpoint(tmp_path / "model")
     tokens = CheckpointTokens(folder)
     source = Source(None, tokens, max_seq_len=REACH)

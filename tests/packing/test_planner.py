@@ -117,7 +117,11 @@ def test_shares_hold_in_every_window_of_blocks_to_within_a_piece(seed: int, bloc
         assert np.abs(window - wanted)[later].max() <= 64 + 1
 
 
-def test_long_plans_hold_their_shares_in_every_five_batches_and_fill_their_rows() -> None:
+@pytest.mark.parametrize("stretch_blocks", [planner.STRETCH_BLOCKS, 3])
+def test_long_plans_hold_their_shares_in_every_five_batches_and_fill_their_rows(
+    monkeypatch: pytest.MonkeyPatch, stretch_blocks: int
+) -> None:
+    monkeypatch.setattr(planner, "STRETCH_BLOCKS", stretch_blocks)
     words = np.random.default_rng(0)
     sizes = [
         np.minimum(words.lognormal(mu, 1.2, n), 20_000).astype(int).tolist()
@@ -179,11 +183,6 @@ def returned(stretch: Generator[PlannedBlock, None, Rest]) -> tuple[list[Planned
 def again(blocks: list[PlannedBlock], rest: Rest) -> Generator[PlannedBlock, None, Rest]:
     yield from blocks
     return rest
-
-
-def test_stretches_fill_their_rows_and_hold_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "STRETCH_BLOCKS", 3)
-    test_long_plans_hold_their_shares_in_every_five_batches_and_fill_their_rows()
 
 
 @pytest.mark.parametrize("seq_len", [8193, 8192, 777])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from torch import Tensor
 
 from lc_data.recipe.errors import RecipeError
@@ -15,8 +16,6 @@ from lc_data.training.config import ModelConfig, config_from_hf, read_config
 from lc_data.training.model import CausalLM
 from lc_data.training.weights import checkpoint_weights, export, fill, random_weights
 from tests.training.synthetic import VOCAB, small_config
-
-transformers = pytest.importorskip("transformers")
 
 TOKENS = torch.arange(40) * 7 % VOCAB
 SHAPE: dict[str, Any] = {

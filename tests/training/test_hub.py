@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from torch import Tensor
 
 from lc_data.evaluation.generation import GreedyGenerator, StopRules
@@ -21,8 +22,6 @@ from lc_data.training.loop import train
 from lc_data.training.model import CausalLM
 from lc_data.training.weights import checkpoint_weights, export, fill
 from tests.training.synthetic import SEQ_LEN, VOCAB, make_job, make_pack, make_packs
-
-transformers = pytest.importorskip("transformers")
 
 CPU = torch.device("cpu")
 SHAPE: dict[str, Any] = {
